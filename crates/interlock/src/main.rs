@@ -1,0 +1,3 @@
+//! The one binary: command line, configuration, telemetry, start-up order
+
+fn main() {}

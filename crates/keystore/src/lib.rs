@@ -1,0 +1,1 @@
+//! Keys and the protection of card data at rest

@@ -1,0 +1,1 @@
+//! Framed TCP connections that count every byte the kernel took

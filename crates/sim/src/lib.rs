@@ -1,0 +1,1 @@
+//! Simulated issuers and terminals, their ledgers, and the comparison of ledgers

@@ -1,0 +1,1 @@
+//! Durable transaction state on Postgres and SQLite, by group commit under a fence

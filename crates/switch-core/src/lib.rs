@@ -1,0 +1,1 @@
+//! The transaction engine: a pure state machine that is told the time

@@ -1,0 +1,1 @@
+//! The simulated world of the engine, and black-box tests of the real processes

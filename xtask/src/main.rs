@@ -1,0 +1,3 @@
+//! Repository chores: test, simulate, chaos, tidy
+
+fn main() {}
