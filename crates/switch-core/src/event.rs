@@ -1,0 +1,258 @@
+//! What happens to the engine.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use iso8583::{Cause, Code, Kind};
+
+use crate::{
+    AskId, Card, Day, Digest, Found, Instant, IssuerName, Key, LinkId, Name, RecordId, TxnId,
+};
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A terminal asks for a transaction.
+    Request(Box<Request>),
+    /// A terminal asks for a reversal (0400).
+    Reversal(Box<ReversalRequest>),
+    /// A terminal tests its line (0820 echo).
+    Echo(AskId),
+    /// A writer is done with a record.
+    Persisted {
+        /// Which.
+        record: RecordId,
+        /// How it ended.
+        result: Persisted,
+    },
+    /// A read is done. Every `Effect::Read` gets exactly one, if the store answers at all; a failed read gives `Failed`.
+    RowRead {
+        /// What was asked for.
+        read: crate::Read,
+        /// What stands there: the newest image, or none.
+        found: Result<Option<Box<Found>>, ReadFailed>,
+    },
+    /// The first byte of a request was given to the kernel.
+    Written {
+        /// Of which transaction.
+        id: TxnId,
+        /// Down which connection.
+        link: LinkId,
+    },
+    /// No byte of a request was or ever will be given to the kernel (M5).
+    NeverSent {
+        /// Of which transaction.
+        id: TxnId,
+        /// Why.
+        why: Unsent,
+    },
+    /// The first byte of a reversal was given to the kernel.
+    ReversalWritten {
+        /// Of which transaction.
+        id: TxnId,
+        /// Down which connection.
+        link: LinkId,
+    },
+    /// No byte of this attempt at a reversal was or ever will be sent: it does not count.
+    ReversalNeverSent {
+        /// Of which transaction.
+        id: TxnId,
+    },
+    /// An issuer's answer that names its transaction by RRN (37) and STAN (11).
+    Answer(Box<IssuerAnswer>),
+    /// A link to an issuer is signed on.
+    LinkUp {
+        /// Whose.
+        issuer: IssuerName,
+        /// Which.
+        link: LinkId,
+    },
+    /// A link to an issuer is gone. Everything queued on it was reported as never sent before.
+    LinkDown {
+        /// Whose.
+        issuer: IssuerName,
+        /// Which.
+        link: LinkId,
+    },
+    /// The first byte of the answer went to the kernel. Only `Reply::Approved` is reported.
+    ReplyWritten(AskId),
+    /// No byte of the answer was or ever will be written: certain (M10). Only `Reply::Approved` is reported.
+    ReplyDropped(AskId),
+    /// The connection of an ask without an answer is closed, or broken, in either direction (M10).
+    TerminalGone(AskId),
+    /// The connection broke after the approval's first byte was written and before the terminal asked for anything
+    /// else (M10: delivery unknown).
+    DeliveryUnknown {
+        /// Of which transaction.
+        key: Key,
+        /// Its number.
+        id: TxnId,
+        /// Day of its row.
+        day: Day,
+    },
+    /// Numbers were drawn.
+    Numbers(NumberBlock),
+    /// Numbers could not be drawn; the engine asks again later.
+    NumbersFailed,
+    /// The store does not answer (M15).
+    StoreDown,
+    /// The store answers again.
+    StoreUp,
+    /// A row or an obligation of an earlier life of this node, or of a node that it took over (M14). Ours to conduct.
+    Recovered(Box<Found>),
+    /// The engine shall conclude everything in flight as on silence, and take nothing new: the drain's time is over.
+    Drain,
+}
+
+/// A read failed; the store may be down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadFailed;
+
+/// A terminal asks for a transaction. Made by the edge, which has parsed, routed and sealed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Who waits for the answer.
+    pub asked: Asked,
+    /// Identity K.
+    pub key: Key,
+    /// What it is.
+    pub kind: Kind,
+    /// Digest of its content (M7).
+    pub digest: Digest,
+    /// A reason to refuse it that needs no knowledge of its identity (03, 12, 15, 30, 57, 58, 97): checked after copies.
+    pub refusal: Option<Cause>,
+    /// The issuer that owns the card.
+    pub issuer: Option<IssuerName>,
+    /// Whether its kind is reversed on silence (M12).
+    pub reversed_on_silence: bool,
+    /// Whether the terminal takes a partial approval (10).
+    pub takes_partial: bool,
+    /// Merchant (42), without padding.
+    pub merchant: Bytes,
+    /// Terminal (41), without padding.
+    pub terminal: Bytes,
+    /// The terminal's STAN (11).
+    pub stan: u32,
+    /// Amount (4), minor units.
+    pub amount: i64,
+    /// Currency (49).
+    pub currency: [u8; 3],
+    /// The card.
+    pub card: Card,
+    /// What forwarding fixes and a reversal repeats, packed by the edge.
+    pub carried: Bytes,
+}
+
+/// A message of a terminal that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its number.
+    pub ask: AskId,
+    /// The listener's name.
+    pub listener: Name,
+    /// When the answer is no longer wanted: read time + `response_deadline`.
+    pub deadline: Instant,
+    /// `undelivered_grace` of the listener (M10).
+    pub grace: Duration,
+}
+
+/// A terminal asks for a reversal: an operation on its original's identity (M8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReversalRequest {
+    /// Who waits for the answer.
+    pub asked: Asked,
+    /// Identity of the original.
+    pub key: Key,
+    /// Kind of the original.
+    pub kind: Kind,
+    /// The RRN (37) that it names, if it names one: a row of another terminal under it is refused (25).
+    pub rrn: Option<TxnId>,
+    /// Merchant (42), without padding.
+    pub merchant: Bytes,
+    /// Terminal (41), without padding.
+    pub terminal: Bytes,
+    /// STAN (11) of the original.
+    pub stan: u32,
+    /// Amount (4), minor units, if present.
+    pub amount: Option<i64>,
+    /// Currency (49).
+    pub currency: [u8; 3],
+    /// The card, as far as the message names it.
+    pub card: Card,
+    /// As in a request: kept with `reversed before arrival`.
+    pub carried: Bytes,
+}
+
+/// How a record ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Persisted {
+    /// Committed under this node's fence.
+    Applied(Commit),
+    /// Not applied: for an intent, another row stands under its key; for a change, the version moved on. The newest image, or
+    /// none where no row stands there.
+    Lost(Option<Box<Found>>),
+    /// Certainly not applied, and will not be: bad data, or the store was down before it was sent.
+    Failed,
+    /// Nobody knows yet. The engine asks for the row over a fenced connection (`Read::Confirm`) and follows it (I21).
+    Unknown,
+}
+
+/// A commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    /// The business day of the leaf that holds the row.
+    pub day: Day,
+    /// When the statement was begun: the commit was not earlier (M1's five seconds count from here).
+    pub since: Instant,
+}
+
+/// Why a request was never sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// No link of the issuer is up, or the one it was queued on went away.
+    NoLink,
+    /// The link's queue is full.
+    QueueFull,
+    /// Its time ran out in the queue (M1, M3).
+    TooLate,
+}
+
+/// An issuer's answer to a request or a reversal, matched by MTI class, STAN (11) and RRN (37).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerAnswer {
+    /// Who answered.
+    pub issuer: IssuerName,
+    /// Which transaction it names.
+    pub id: TxnId,
+    /// Whether it answers the reversal (0410) or the request.
+    pub to_reversal: bool,
+    /// Response code (39).
+    pub code: Code,
+    /// Whether the issuer's dialect counts that code as an approval (class A), 10 included.
+    pub approves: bool,
+    /// Whether it approves a part only (10).
+    pub partial: bool,
+    /// Amount (4), if present.
+    pub amount: Option<i64>,
+    /// Currency (49), if present.
+    pub currency: Option<[u8; 3]>,
+    /// Keyed hash of the card number (2), if present.
+    pub card_hash: Option<[u8; 16]>,
+    /// Terminal (41) without padding, if present.
+    pub terminal: Option<Bytes>,
+    /// Merchant (42) without padding, if present.
+    pub merchant: Option<Bytes>,
+    /// What of it goes to the terminal, packed by the edge.
+    pub answer: Bytes,
+}
+
+/// A block of transaction numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NumberBlock {
+    /// The first.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// Numbers in it that must not be used: their STAN has an open exchange.
+    pub skip: Vec<u64>,
+}

@@ -1,0 +1,158 @@
+//! What the engine hands to the two writers: intents, and changes of what is durable.
+
+use crate::{Day, Key, ObligationCause, ObligationStatus, Row, TxnId, Wall};
+
+/// One record for a writer. `Intent` goes down the intents lane, the others down the outcomes lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// Insert a row under its key, unless one of this horizon stands there.
+    Intent(Box<Row>),
+    /// Change a row, and in the same statement what follows from it.
+    Change(Box<Change>),
+    /// Count attempts of an obligation, or adopt it.
+    Progress(Progress),
+    /// Open a case that changes no row.
+    Case(Box<Case>),
+    /// Note an unusual event that changes no row.
+    Note(Box<Note>),
+}
+
+/// A conditional update of one row: applied only if the stored version is `row.version - 1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The row as it shall be. Only the columns from `version` on are written; `key`, `id` and `day` say where.
+    pub row: Row,
+    /// The obligation as it shall be after it, if this changes it. Attempts start at 0 where it is new, and stay where it is
+    /// re-opened.
+    pub obligation: Option<ObligationWrite>,
+    /// What to note beside it.
+    pub note: Option<Note>,
+    /// The case to open beside it.
+    pub case: Option<Case>,
+}
+
+/// How a change leaves the obligation of its transaction; the owner becomes the writing node. Everything else that the
+/// obligation's row holds (the message's data) is copied from the transaction's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObligationWrite {
+    /// The new status.
+    pub status: ObligationStatus,
+    /// The cause: of the latest opening.
+    pub cause: ObligationCause,
+    /// When: becomes `opened` where the obligation is new.
+    pub at: Wall,
+    /// When a marked one becomes owed.
+    pub due: Wall,
+}
+
+/// The state of sending an owed reversal; applied only while it is owed. The owner becomes the writing node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Of which transaction.
+    pub id: TxnId,
+    /// Its identity.
+    pub key: Key,
+    /// Attempts written and failed so far.
+    pub attempts: u32,
+    /// Whether its case is open.
+    pub parked: bool,
+    /// When.
+    pub at: Wall,
+}
+
+/// What kind of case it is. The number is stored: it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum CaseKind {
+    /// A reversal was tried `attempts` times without a final answer (M4).
+    ReversalUnanswered = 1,
+    /// A request was refused as shed, and an approval stands under its identity (M16).
+    ShedButApproved = 2,
+    /// The issuer of an owed reversal is no longer configured (M4).
+    IssuerGone = 3,
+    /// Whether an approval was delivered stayed unknown to the end of the day (M10).
+    DeliveryUnknown = 4,
+}
+
+impl CaseKind {
+    /// All, by number.
+    pub const ALL: [Self; 4] =
+        [Self::ReversalUnanswered, Self::ShedButApproved, Self::IssuerGone, Self::DeliveryUnknown];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReversalUnanswered => "reversal unanswered",
+            Self::ShedButApproved => "shed but approved",
+            Self::IssuerGone => "issuer gone",
+            Self::DeliveryUnknown => "delivery unknown",
+        }
+    }
+}
+
+/// What a person must look at. One a transaction and kind: opening it again changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// Of which transaction.
+    pub id: TxnId,
+    /// What happened.
+    pub kind: CaseKind,
+    /// When.
+    pub at: Wall,
+}
+
+/// An unusual event of a transaction. The number is stored: it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum NoteKind {
+    /// A copy got the stored approval again (M6).
+    Copy = 1,
+    /// The identity came with other content (M7).
+    OtherContent = 2,
+    /// The terminal asked for the reversal (M8).
+    ReversalAsked = 3,
+    /// An approval came late or unasked (M9).
+    LateApproval = 4,
+    /// A refusal came late (M9).
+    LateRefusal = 5,
+    /// The approval was certainly not delivered (M10).
+    Undelivered = 6,
+    /// The terminal's connection broke after the answer was written (M10).
+    DeliveryUnknown = 7,
+    /// The issuer's answer contradicts the request (M13).
+    Contradiction = 8,
+    /// Conducted to its end by recovery (M14).
+    Recovered = 9,
+    /// The reversal got a final answer (M4).
+    ReversalConfirmed = 10,
+}
+
+impl NoteKind {
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// One row of a transaction's timeline, for the unusual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Of which transaction.
+    pub id: TxnId,
+    /// Day of its row.
+    pub day: Day,
+    /// What.
+    pub kind: NoteKind,
+    /// When.
+    pub at: Wall,
+    /// A response code or a number, for people.
+    pub detail: String,
+}

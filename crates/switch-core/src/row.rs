@@ -1,0 +1,258 @@
+//! What the store keeps of a transaction: its row, and the obligation to reverse it.
+
+use bytes::Bytes;
+use iso8583::{Cause, Code, Kind};
+
+use crate::{Day, Digest, Epoch, IssuerName, Key, Name, NodeNo, TxnId, Wall};
+
+/// What is durably true of a transaction. The number is stored: it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum RowState {
+    /// The intent is durable; no outcome yet.
+    InFlight = 1,
+    /// As `InFlight`, and its terminal has asked for its reversal (M8).
+    InFlightReversalAsked = 2,
+    /// The issuer approved.
+    Approved = 3,
+    /// The issuer refused.
+    Declined = 4,
+    /// No byte of it reached the issuer (M5), or it was shed (M16).
+    NeverSent = 5,
+    /// No answer in time (M3), or none that counts. Its reversal is owed, where its kind is reversed.
+    TimedOut = 6,
+    /// Approved, or contradicted (M13), and to be undone: a reversal is owed. Its terminal is told 98.
+    Undone = 7,
+    /// The reversal came first (M8): the original will be refused.
+    ReversedBeforeArrival = 8,
+}
+
+impl RowState {
+    /// All states, by number.
+    pub const ALL: [Self; 8] = [
+        Self::InFlight,
+        Self::InFlightReversalAsked,
+        Self::Approved,
+        Self::Declined,
+        Self::NeverSent,
+        Self::TimedOut,
+        Self::Undone,
+        Self::ReversedBeforeArrival,
+    ];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The state of a stored number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.number() == number)
+    }
+
+    /// The name in reports and on the console.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InFlight => "in flight",
+            Self::InFlightReversalAsked => "in flight, reversal asked",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::NeverSent => "never sent",
+            Self::TimedOut => "timed out",
+            Self::Undone => "undone",
+            Self::ReversedBeforeArrival => "reversed before arrival",
+        }
+    }
+
+    /// Whether an outcome is still to come.
+    #[must_use]
+    pub const fn is_in_flight(self) -> bool {
+        matches!(self, Self::InFlight | Self::InFlightReversalAsked)
+    }
+}
+
+/// What is kept of the card: never the number itself, only its keyed hash, what people may see, and what a reversal
+/// needs, sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Card {
+    /// Keyed hash of the card number.
+    pub hash: [u8; 16],
+    /// First six digits.
+    pub first6: [u8; 6],
+    /// Last four digits.
+    pub last4: [u8; 4],
+    /// Card number and expiry, encrypted (AES-256-GCM). Opaque to the engine and the store.
+    pub sealed: Bytes,
+}
+
+/// A transaction as the store has it. The fields up to `carried` are set by the intent and never change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Identity K.
+    pub key: Key,
+    /// Number, and RRN (37).
+    pub id: TxnId,
+    /// Business day whose leaf holds it. Set by the store when the intent is applied.
+    pub day: Day,
+    /// What it is.
+    pub kind: Kind,
+    /// Whose it is: the node that conducts it.
+    pub node: NodeNo,
+    /// In which life of that node.
+    pub epoch: Epoch,
+    /// When its first copy was read.
+    pub created: Wall,
+    /// The listener's name.
+    pub listener: Name,
+    /// Merchant (42) as received, without padding. Bytes from outside.
+    pub merchant: Bytes,
+    /// Terminal (41) as received, without padding. Bytes from outside.
+    pub terminal: Bytes,
+    /// The terminal's own STAN (11).
+    pub stan: u32,
+    /// Amount (4) in minor units; 0 where the kind has none.
+    pub amount: i64,
+    /// Currency (49), three characters.
+    pub currency: [u8; 3],
+    /// Digest of the content (M7).
+    pub digest: Digest,
+    /// The issuer that it was routed to; none where it was never to be forwarded.
+    pub issuer: Option<IssuerName>,
+    /// The card.
+    pub card: Card,
+    /// What forwarding fixed and a reversal repeats (3, 7, 12, 13, 22, 25, 41, 42, ...), packed by the edge.
+    pub carried: Bytes,
+
+    /// Counts the changes: 0 when inserted.
+    pub version: u32,
+    /// Which change made this image: tells after an unknown commit whether it was ours (I21).
+    pub change: u64,
+    /// What is true of it.
+    pub state: RowState,
+    /// Why its answer has its code.
+    pub cause: Cause,
+    /// The issuer's response code (39), where it answered.
+    pub code: Option<Code>,
+    /// The approved amount, minor units: less than `amount` in a partial approval (10), else equal; 0 if not approved.
+    pub approved: i64,
+    /// What of the issuer's answer goes to the terminal (15, 32, 38, 44, 54, 55, 63), packed by the edge.
+    pub answer: Bytes,
+    /// How many times the stored approval was given again (M6).
+    pub copies: u32,
+    /// How many late or unasked approvals came (M9).
+    pub late: u32,
+    /// When the outcome was decided.
+    pub concluded: Option<Wall>,
+}
+
+/// What is true of the duty to reverse a transaction. The number is stored: it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ObligationStatus {
+    /// An undelivered approval (M10): owed once `due` has passed and no repeat has come.
+    Marked = 1,
+    /// A repeat came in time and cleared the mark.
+    Cleared = 2,
+    /// To be sent until a final answer comes (M4).
+    Owed = 3,
+    /// The issuer gave a final answer.
+    Confirmed = 4,
+    /// A late refusal came before any was written (M9).
+    Withdrawn = 5,
+}
+
+impl ObligationStatus {
+    /// All, by number.
+    pub const ALL: [Self; 5] =
+        [Self::Marked, Self::Cleared, Self::Owed, Self::Confirmed, Self::Withdrawn];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The status of a stored number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.number() == number)
+    }
+}
+
+/// Why a reversal is owed. The number is stored: it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ObligationCause {
+    /// No answer in time (M3).
+    Silence = 1,
+    /// The terminal asked for it (M8).
+    Asked = 2,
+    /// An approval came that is not the committed outcome (M9).
+    LateApproval = 3,
+    /// The approval certainly did not reach the terminal (M10).
+    Undelivered = 4,
+    /// The answer contradicts the request (M13).
+    Contradicted = 5,
+    /// The node ended before the outcome (M14).
+    Recovery = 6,
+}
+
+impl ObligationCause {
+    /// All, by number.
+    pub const ALL: [Self; 6] = [
+        Self::Silence,
+        Self::Asked,
+        Self::LateApproval,
+        Self::Undelivered,
+        Self::Contradicted,
+        Self::Recovery,
+    ];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The cause of a stored number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.number() == number)
+    }
+}
+
+/// The duty to reverse one transaction, as the store has it: one a transaction, for ever. Its table holds all that the
+/// message needs, so that it outlives the leaf of its day (M4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obligation {
+    /// Of which transaction.
+    pub id: TxnId,
+    /// What is true of it.
+    pub status: ObligationStatus,
+    /// Why.
+    pub cause: ObligationCause,
+    /// The node that must send it.
+    pub owner: NodeNo,
+    /// Attempts written and failed so far.
+    pub attempts: u32,
+    /// When it was first owed or marked.
+    pub opened: Wall,
+    /// When a marked one becomes owed.
+    pub due: Wall,
+    /// Whether a case was opened because `attempts` were used up.
+    pub parked: bool,
+}
+
+/// A row with its obligation, as read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The transaction.
+    pub row: Row,
+    /// Its obligation, if it ever had one.
+    pub obligation: Option<Obligation>,
+    /// Whether an identity of that row's day still holds: false only from a read of any day.
+    pub within_horizon: bool,
+}
