@@ -15,6 +15,9 @@ impl Code {
     /// `00`, the plain approval.
     pub const APPROVED: Self = Self(*b"00  ");
 
+    /// `96`, our own fault: what stands where a dialect has no other code.
+    pub const SYSTEM_DOWN: Self = Self(*b"96  ");
+
     /// The code written in `text`.
     ///
     /// # Errors

@@ -1,9 +1,52 @@
 //! ISO 8583 codec, dialects, and the card-data types that hide themselves.
+//!
+//! A [`Dialect`] is a data file that says how one kind of host or terminal writes messages. With it a
+//! [`Message`] is read from the bytes of a frame, and written again:
+//!
+//! ```
+//! use bytes::{Bytes, BytesMut};
+//! use iso8583::{Dialect, Message};
+//!
+//! let dialect = Dialect::shipped("iso87-ascii").expect("shipped");
+//! let frame = Bytes::from_static(b"08000020000000800000000001TERM0001");
+//! let message = Message::decode(&dialect, frame.clone()).expect("a sound message");
+//! assert_eq!(message.text(11).as_deref(), Some("000001"));
+//! let mut again = BytesMut::new();
+//! message.encode(&dialect, &mut again).expect("its own dialect");
+//! assert_eq!(again, frame);
+//! ```
 
+mod card;
 mod cause;
 mod code;
+mod decode;
+mod dialect;
+mod digits;
+mod encode;
+mod error;
+mod field;
+mod framing;
+mod header;
 mod kind;
+mod message;
+mod mti;
+mod reader;
+mod tlv;
+mod value;
 
+pub use card::{Pan, PinBlock, Track2};
 pub use cause::Cause;
 pub use code::{Code, CodeError};
+pub use dialect::{
+    Class, Dialect, DialectError, DialectFault, Element, Elements, FormatFault, KindRow, LoadError,
+    Meaning, OnSilence, Original, Retry, ReversalPolicy, SHIPPED, Secondary,
+};
+pub use error::{DecodeError, EncodeError, ErrorKind};
+pub use field::{Content, Encoding, FieldSpec, Length, Padding, Part, Prefix, Privacy};
+pub use framing::{Framing, FramingError};
+pub use header::{Header, HeaderLayout};
 pub use kind::Kind;
+pub use message::Message;
+pub use mti::{Mti, MtiError};
+pub use tlv::{Tlv, TlvIter};
+pub use value::{Currency, MerchantId, Rrn, Stan, TerminalId, ValueError};

@@ -1,0 +1,201 @@
+//! Which message type, processing code, condition and type make which kind of transaction.
+
+use super::Dialect;
+use super::faults::{Faults, Section, one_of};
+use super::identity::Element;
+use crate::kind::Kind;
+use crate::message::Message;
+use crate::mti::Mti;
+
+/// What the switch owes when an issuer is silent (M12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSilence {
+    /// A reversal: the result is unknown and must be undone.
+    Reverse,
+    /// Nothing: nothing was charged.
+    Nothing,
+    /// Delivery: it is repeated until the issuer answers.
+    Deliver,
+}
+
+/// One row of `[[kind]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindRow {
+    /// The kind.
+    pub kind: Kind,
+    /// Its message type, as a request and as a first copy.
+    pub mti: Mti,
+    /// Its processing code (3); the first two digits tell it apart, all six are sent.
+    pub processing_code: Option<String>,
+    /// Its point-of-service condition (25).
+    pub condition: Option<String>,
+    /// Its transaction type (60.1).
+    pub type_code: Option<String>,
+    /// Its network management code (60.3 or 70).
+    pub network_code: Option<String>,
+    /// What silence of the issuer asks for.
+    pub on_silence: OnSilence,
+    /// Whether it needs a card number: in 2, in track 2 (35) or in track 3 (36).
+    pub card: bool,
+    /// Fields without which it is answered with the code of a format error.
+    pub required: Vec<u8>,
+    /// Fields of the request that the answer has too.
+    pub echoed: Vec<u8>,
+}
+
+/// A field that is missing in a request, or not of the form that its kind asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("field {field} is {}", if *missing { "missing" } else { "malformed" })]
+pub struct FormatFault {
+    /// The data element.
+    pub field: u8,
+    /// Whether it is missing rather than malformed.
+    pub missing: bool,
+}
+
+/// Whether an element of the message, if it is there, agrees with the row.
+fn agrees(
+    dialect: &Dialect,
+    message: &Message,
+    element: Option<Element>,
+    wanted: Option<&str>,
+    digits: usize,
+) -> bool {
+    let (Some(element), Some(wanted)) = (element, wanted) else { return true };
+    dialect.element(message, element).is_none_or(|found| {
+        found.as_bytes().iter().take(digits).eq(wanted
+            .bytes()
+            .take(digits)
+            .collect::<Vec<_>>()
+            .iter())
+    })
+}
+
+fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
+    let at = dialect.elements();
+    agrees(dialect, message, Some(at.processing_code), row.processing_code.as_deref(), 2)
+        && agrees(dialect, message, at.condition, row.condition.as_deref(), 9)
+        && agrees(dialect, message, at.type_code, row.type_code.as_deref(), 9)
+        && agrees(dialect, message, at.network_code, row.network_code.as_deref(), 9)
+}
+
+pub(super) fn find<'d>(dialect: &'d Dialect, message: &Message) -> Option<&'d KindRow> {
+    let mti = message.mti().first_copy();
+    dialect.kinds().iter().find(|row| row.mti == mti && details_agree(dialect, message, row))
+}
+
+pub(super) fn find_original<'d>(dialect: &'d Dialect, reversal: &Message) -> Option<&'d KindRow> {
+    let mti = dialect.original_of(reversal).and_then(|original| original.mti);
+    let mti = mti.map(Mti::first_copy);
+    dialect.kinds().iter().find(|row| {
+        row.kind != Kind::Reversal
+            && row.processing_code.is_some()
+            && mti.is_none_or(|mti| row.mti == mti)
+            && details_agree(dialect, reversal, row)
+    })
+}
+
+pub(super) fn check(
+    dialect: &Dialect,
+    row: &KindRow,
+    message: &Message,
+) -> Result<(), FormatFault> {
+    for &field in &row.required {
+        if !message.has(field) {
+            return Err(FormatFault { field, missing: true });
+        }
+    }
+    if row.card && message.pan().is_none() {
+        let given = [2, 35, 36].into_iter().find(|field| message.has(*field));
+        return Err(FormatFault { field: given.unwrap_or(2), missing: given.is_none() });
+    }
+    // positional fields must end where a part ends, and hold the batch where they are asked for
+    for spec in dialect.fields().filter(|spec| !spec.parts.is_empty()) {
+        let Some(text) = message.text(spec.number) else { continue };
+        if !spec.ends_on_part(text.len()) {
+            return Err(FormatFault { field: spec.number, missing: false });
+        }
+    }
+    let elements = dialect.elements();
+    if let Some(batch) = elements.batch.filter(|batch| row.required.contains(&batch.field)) {
+        if dialect.element(message, batch).is_none() {
+            return Err(FormatFault { field: batch.field, missing: false });
+        }
+    }
+    for element in [elements.terminal, elements.merchant] {
+        let blank = |text: std::borrow::Cow<'_, str>| text.trim().is_empty();
+        if dialect.element(message, element).is_some_and(blank) {
+            return Err(FormatFault { field: element.field, missing: false });
+        }
+    }
+    Ok(())
+}
+
+fn digits(text: &str, length: usize) -> Option<String> {
+    let good = text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    good.then(|| text.to_owned())
+}
+
+/// The list `[[kind]]`.
+pub(super) fn kinds(
+    list: Option<Vec<toml::Value>>,
+    usual_echo: &[u8],
+    faults: &mut Faults,
+) -> Vec<KindRow> {
+    let mut rows: Vec<KindRow> = Vec::new();
+    for (index, value) in list.unwrap_or_default().into_iter().enumerate() {
+        let path = format!("kind[{index}]");
+        let toml::Value::Table(table) = value else {
+            faults.add(path, "a table expected");
+            continue;
+        };
+        let mut section = Section::new(path, table);
+        let row = one(&mut section, usual_echo, faults);
+        if let Some(row) = row.as_ref().filter(|row| rows.iter().any(|old| old.kind == row.kind)) {
+            faults.add(section.key("kind"), format!("\"{}\" stands twice", row.kind.name()));
+        }
+        section.end(faults);
+        rows.extend(row);
+    }
+    rows
+}
+
+fn one(section: &mut Section, usual_echo: &[u8], faults: &mut Faults) -> Option<KindRow> {
+    let names = one_of(Kind::ALL.iter().map(|kind| kind.name()));
+    for (key, expected) in [("kind", names.as_str()), ("mti", "a message type of four digits")] {
+        if !section.has(key) {
+            section.missing(key, expected, faults);
+        }
+    }
+    let kind = section.text("kind", &names, faults, Kind::from_name);
+    let mti = section.text("mti", "a request's message type, first copy,", faults, |text| {
+        Mti::parse(text).ok().filter(|mti| mti.is_request() && !mti.is_repeat())
+    });
+    let processing_code =
+        section.text("processing_code", "six digits", faults, |text| digits(text, 6));
+    let condition = section.text("condition", "two digits", faults, |text| digits(text, 2));
+    let type_code = section.text("type_code", "two digits", faults, |text| digits(text, 2));
+    let network_code = section.text("network_code", "three digits", faults, |text| digits(text, 3));
+    let silences = one_of(["reverse", "nothing", "deliver"]);
+    let on_silence = section.text("on_silence", &silences, faults, |name| match name {
+        "reverse" => Some(OnSilence::Reverse),
+        "nothing" => Some(OnSilence::Nothing),
+        "deliver" => Some(OnSilence::Deliver),
+        _ => None,
+    });
+    let card = section.flag("card", faults).unwrap_or(false);
+    let required = section.field_numbers("required", faults).unwrap_or_default();
+    let echoed = section.field_numbers("echoed", faults);
+    Some(KindRow {
+        kind: kind?,
+        mti: mti?,
+        processing_code,
+        condition,
+        type_code,
+        network_code,
+        on_silence: on_silence.unwrap_or(OnSilence::Nothing),
+        card,
+        required,
+        echoed: echoed.unwrap_or_else(|| usual_echo.to_vec()),
+    })
+}

@@ -1,0 +1,133 @@
+//! What a response code (39) means: to the switch, to people, and to the question "may I swipe again?".
+
+use super::faults::{Faults, Section, one_of};
+use crate::code::Code;
+
+/// What a response code says about the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It went through.
+    Approved,
+    /// It went through for a part of the amount.
+    Partial,
+    /// Refused; the same card may be tried again.
+    Retryable,
+    /// Refused.
+    Refused,
+    /// Refused, and whoever stands at the terminal must act: keep the card, sign in again.
+    Action,
+    /// A fault on the way; says nothing about the card.
+    Fault,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: &'static [Self] =
+        &[Self::Approved, Self::Partial, Self::Retryable, Self::Refused, Self::Action, Self::Fault];
+
+    /// The name in dialect files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Partial => "partial",
+            Self::Retryable => "retryable",
+            Self::Refused => "refused",
+            Self::Action => "action",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// The answer to "may I swipe again?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// At once, as a new sale.
+    Now,
+    /// After a while.
+    Later,
+    /// With other data: another PIN, another amount.
+    OtherData,
+    /// With another card.
+    OtherCard,
+    /// Not at all.
+    Never,
+    /// When the reversal is through.
+    WaitForReversal,
+}
+
+impl Retry {
+    /// All verdicts.
+    pub const ALL: &'static [Self] = &[
+        Self::Now,
+        Self::Later,
+        Self::OtherData,
+        Self::OtherCard,
+        Self::Never,
+        Self::WaitForReversal,
+    ];
+
+    /// The name in dialect files and in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Later => "later",
+            Self::OtherData => "other-data",
+            Self::OtherCard => "other-card",
+            Self::Never => "never",
+            Self::WaitForReversal => "wait-for-reversal",
+        }
+    }
+}
+
+/// One row of `[codes]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meaning {
+    /// What it says about the transaction.
+    pub class: Class,
+    /// In English.
+    pub en: String,
+    /// In Chinese.
+    pub zh: String,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+/// The section `[codes]`, sorted by code.
+pub(super) fn meanings(section: Option<Section>, faults: &mut Faults) -> Vec<(Code, Meaning)> {
+    let classes = one_of(Class::ALL.iter().map(|class| class.name()));
+    let verdicts = one_of(Retry::ALL.iter().map(|retry| retry.name()));
+    let mut meanings = Vec::new();
+    let rows = section.map(|section| section.sections(faults)).unwrap_or_default();
+    for (name, mut row) in rows {
+        for (key, expected) in
+            [("class", &*classes), ("en", "a text"), ("zh", "a text"), ("retry", &*verdicts)]
+        {
+            if !row.has(key) {
+                row.missing(key, expected, faults);
+            }
+        }
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let class = row.text("class", &classes, faults, |name| {
+            Class::ALL.iter().copied().find(|class| class.name() == name)
+        });
+        let en = row.text("en", "a text", faults, text);
+        let zh = row.text("zh", "a text", faults, text);
+        let retry = row.text("retry", &verdicts, faults, |name| {
+            Retry::ALL.iter().copied().find(|retry| retry.name() == name)
+        });
+        let code = Code::new(&name);
+        if let Err(error) = code {
+            faults.add(format!("codes.{name}"), error.to_string());
+        }
+        if let (Ok(code), Some(class), Some(en), Some(zh), Some(retry)) =
+            (code, class, en, zh, retry)
+        {
+            meanings.push((code, Meaning { class, en, zh, retry }));
+        }
+        row.end(faults);
+    }
+    meanings.sort_by_key(|row| row.0);
+    meanings
+}

@@ -1,0 +1,233 @@
+//! From the text of a dialect file to a checked dialect, or to all of its faults.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::faults::{DialectError, Faults, Section, one_of};
+use super::{Dialect, ReversalPolicy, Secondary, fields, identity, kinds, meaning, shipped};
+use crate::cause::Cause;
+use crate::code::Code;
+use crate::digits::from_hex;
+use crate::framing::Framing;
+use crate::header::{Header, HeaderLayout};
+
+/// Why a dialect cannot be had by its name.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is neither a file nor a shipped dialect of that name.
+    #[error("no dialect \"{name}\": neither {} nor one of {}", path.display(), shipped::SHIPPED.join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has faults.
+    #[error("{}: {source}", path.display())]
+    Faults {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        source: DialectError,
+    },
+}
+
+impl Dialect {
+    /// The dialect `name` that the TOML `text` describes. With `base = "cup-pos"` it is that shipped
+    /// dialect with what the text says otherwise: fields and codes are replaced one by one, `[[kind]]`
+    /// as a whole.
+    ///
+    /// # Errors
+    /// All faults of the text at once, each with its key and what was expected.
+    pub fn parse(name: &str, text: &str) -> Result<Self, DialectError> {
+        let mut faults = Faults::default();
+        let dialect = table(text, &mut faults).map(|table| read(name, table, &mut faults));
+        match dialect {
+            Some(dialect) if faults.0.is_empty() => Ok(dialect),
+            _ => Err(DialectError { name: name.to_owned(), faults: faults.0 }),
+        }
+    }
+
+    /// The dialect of the file `dir/dialects/NAME.toml` if there is one, else the shipped one.
+    ///
+    /// # Errors
+    /// There is neither, or the file cannot be read or has faults.
+    pub fn load(name: &str, dir: &Path) -> Result<Self, LoadError> {
+        let path = dir.join("dialects").join(format!("{name}.toml"));
+        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let unknown = || LoadError::Unknown { name: name.to_owned(), path: path.clone() };
+        if !plain {
+            return Err(unknown());
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(name, &text)
+                .map_err(|source| LoadError::Faults { path: path.clone(), source }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::shipped(name).ok_or_else(unknown)
+            }
+            Err(source) => Err(LoadError::Read { path: path.clone(), source }),
+        }
+    }
+}
+
+/// The TOML table, laid over that of its base.
+fn table(text: &str, faults: &mut Faults) -> Option<Table> {
+    let mut table = match text.parse::<Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            faults.add("", error.to_string().trim().to_owned());
+            return None;
+        }
+    };
+    let Some(base) = table.remove("base") else { return Some(table) };
+    let Some(under) = base.as_str().and_then(shipped::text) else {
+        faults.add("base", format!("{} expected", one_of(shipped::SHIPPED.iter().copied())));
+        return None;
+    };
+    let mut whole = under.parse::<Table>().ok()?;
+    overlay(&mut whole, table, 0);
+    Some(whole)
+}
+
+/// Lays `over` on `under`: sections key by key, one level deep; what stands in them is replaced whole.
+fn overlay(under: &mut Table, over: Table, depth: usize) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) if depth == 0 && key != "header" => {
+                overlay(below, above, depth + 1);
+            }
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
+    let mut file = Section::new("", table);
+    file.text("description", "a text", faults, |_| Some(()));
+    let framings = one_of(Framing::ALL.iter().map(|framing| framing.name()));
+    if !file.has("framing") {
+        file.missing("framing", &framings, faults);
+    }
+    let framing = file.text("framing", &framings, faults, Framing::from_name);
+    let mti_is_bcd = file.text("mti", &one_of(["ascii", "bcd"]), faults, |name| match name {
+        "bcd" => Some(true),
+        "ascii" => Some(false),
+        _ => None,
+    });
+    let (bitmap_is_hex, secondary) = bitmap(file.section("bitmap", faults), faults);
+    let (header, usual_header) = header(file.section("header", faults), faults);
+    let defaults = fields::defaults(file.section("encoding", faults), faults);
+    let fields = fields::fields(file.section("fields", faults), defaults, faults);
+    let elements = identity::elements(file.section("elements", faults), &fields, faults);
+    let echoed = file.field_numbers("echoed", faults).unwrap_or_default();
+    let kinds = kinds::kinds(file.list("kind", faults), &echoed, faults);
+    let causes = causes(file.section("causes", faults), faults);
+    let meanings = meaning::meanings(file.section("codes", faults), faults);
+    let reversal = reversal(&mut file, faults);
+    file.end(faults);
+    Dialect {
+        name: name.to_owned(),
+        framing: framing.unwrap_or(Framing::Len2),
+        header,
+        usual_header,
+        mti_is_bcd: mti_is_bcd.unwrap_or(false),
+        bitmap_is_hex,
+        secondary,
+        fields,
+        elements,
+        kinds,
+        causes,
+        meanings,
+        reversal,
+    }
+}
+
+/// `[bitmap]`: `encoding = "raw" | "hex"`, `secondary = "never" | "on-bit-1" | "always"`.
+fn bitmap(section: Option<Section>, faults: &mut Faults) -> (bool, Secondary) {
+    let Some(mut section) = section else {
+        faults.add("bitmap", "a table expected, found nothing");
+        return (false, Secondary::Never);
+    };
+    let hex = section.text("encoding", &one_of(["raw", "hex"]), faults, |name| match name {
+        "raw" => Some(false),
+        "hex" => Some(true),
+        _ => None,
+    });
+    let expected = one_of(["never", "on-bit-1", "always"]);
+    let secondary = section.text("secondary", &expected, faults, |name| match name {
+        "never" => Some(Secondary::Never),
+        "on-bit-1" => Some(Secondary::OnBit1),
+        "always" => Some(Secondary::Always),
+        _ => None,
+    });
+    section.end(faults);
+    (hex.unwrap_or(false), secondary.unwrap_or(Secondary::OnBit1))
+}
+
+/// `[header]`: the parts that a header has, each with the bytes that we put there ourselves.
+fn header(section: Option<Section>, faults: &mut Faults) -> (HeaderLayout, Option<Header>) {
+    let Some(mut section) = section else { return (HeaderLayout::default(), None) };
+    let mut bytes = Vec::new();
+    let mut part = |name: &str, lengths: std::ops::RangeInclusive<usize>| {
+        let expected =
+            format!("{} to {} bytes as hexadecimal text", lengths.start(), lengths.end());
+        let part = section.text(name, &expected, faults, |text| {
+            from_hex(text.as_bytes()).filter(|bytes| lengths.contains(&bytes.len()))
+        });
+        bytes.extend(part.iter().flatten());
+        part.map_or(0, |part| part.len())
+    };
+    let layout = HeaderLayout {
+        tpdu: part("tpdu", 5..=5) > 0,
+        caller: u8::try_from(part("caller", 1..=48)).unwrap_or(0),
+        head: part("head", 6..=6) > 0,
+    };
+    section.end(faults);
+    (layout, Header::read(layout, &bytes).filter(|_| !layout.is_empty()))
+}
+
+/// `[causes]`: a response code for each cause but the issuer's own.
+fn causes(section: Option<Section>, faults: &mut Faults) -> Vec<(Cause, Code)> {
+    let mut section = section.unwrap_or_else(|| Section::new("causes", Table::new()));
+    let mut causes = Vec::new();
+    let expected = "a response code of two to four letters or digits";
+    for &cause in Cause::ALL.iter().filter(|cause| **cause != Cause::Issuer) {
+        if !section.has(cause.name()) {
+            section.missing(cause.name(), expected, faults);
+        }
+        let code = section.text(cause.name(), expected, faults, |text| Code::new(text).ok());
+        causes.extend(code.map(|code| (cause, code)));
+    }
+    section.end(faults);
+    causes
+}
+
+fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
+    let code = |text: &str| Code::new(text).ok();
+    let reason = file.text("reversal_reason", "a response code", faults, code);
+    let stans = one_of(["own", "original"]);
+    let own_stan = file.text("reversal_stan", &stans, faults, |name| match name {
+        "own" => Some(true),
+        "original" => Some(false),
+        _ => None,
+    });
+    let original_elements = file.flag("reversal_original_elements", faults);
+    let fields = file.field_numbers("reversal_fields", faults);
+    ReversalPolicy {
+        reason,
+        own_stan: own_stan.unwrap_or(false),
+        original_elements: original_elements.unwrap_or(false),
+        fields: fields.unwrap_or_default(),
+    }
+}

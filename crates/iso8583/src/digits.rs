@@ -1,0 +1,112 @@
+//! Digits as binary-coded decimals and bytes as hexadecimal text, both ways.
+
+/// Which nibble of an odd number of digits is filler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filler {
+    /// The high nibble of the first byte.
+    Left,
+    /// The low nibble of the last byte.
+    Right,
+}
+
+/// The value of one hexadecimal digit of either case.
+pub(crate) const fn hex_value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The upper-case hexadecimal digit of the low four bits of `nibble`.
+pub(crate) const fn hex_digit(nibble: u8) -> u8 {
+    match nibble & 0x0F {
+        low @ 0..=9 => b'0' + low,
+        low => b'A' + low - 10,
+    }
+}
+
+/// Appends `bytes` as upper-case hexadecimal text.
+pub(crate) fn push_hex(bytes: &[u8], to: &mut String) {
+    to.reserve(bytes.len() * 2);
+    for byte in bytes {
+        to.push(char::from(hex_digit(byte >> 4)));
+        to.push(char::from(hex_digit(*byte)));
+    }
+}
+
+/// `bytes` as upper-case hexadecimal text.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    push_hex(bytes, &mut text);
+    text
+}
+
+/// The bytes of a hexadecimal text of either case; nothing if it has other characters or an odd length.
+pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(hex_value(*high)? << 4 | hex_value(*low)?)).collect()
+}
+
+/// The nibbles of `count` packed digits, without the filler.
+pub(crate) fn nibbles(packed: &[u8], count: usize, filler: Filler) -> impl Iterator<Item = u8> {
+    let skip = usize::from(filler == Filler::Left && count % 2 == 1);
+    packed.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).skip(skip).take(count)
+}
+
+/// Appends nibbles packed two a byte; an odd count gets `fill` on the side that `filler` says.
+pub(crate) fn pack(
+    nibbles: impl ExactSizeIterator<Item = u8>,
+    filler: Filler,
+    fill: u8,
+    mut push: impl FnMut(u8),
+) {
+    let odd = nibbles.len() % 2 == 1;
+    let mut high = (odd && filler == Filler::Left).then_some(fill);
+    for nibble in nibbles {
+        match high.take() {
+            None => high = Some(nibble),
+            Some(first) => push(first << 4 | nibble),
+        }
+    }
+    if let Some(last) = high {
+        push(last << 4 | fill);
+    }
+}
+
+/// Whether both nibbles of a byte are decimal digits.
+pub(crate) const fn both_decimal(byte: u8) -> bool {
+    byte >> 4 <= 9 && byte & 0x0F <= 9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_digits_come_back() {
+        for (digits, filler, packed) in [
+            (&[0, 2, 1][..], Filler::Right, &[0x02, 0x10][..]),
+            (&[0, 0, 1], Filler::Left, &[0x00, 0x01]),
+            (&[1, 2], Filler::Left, &[0x12]),
+            (&[], Filler::Left, &[]),
+        ] {
+            let mut out = Vec::new();
+            pack(digits.iter().copied(), filler, 0, |byte| out.push(byte));
+            assert_eq!(out, packed);
+            assert_eq!(nibbles(packed, digits.len(), filler).collect::<Vec<_>>(), digits);
+        }
+    }
+
+    #[test]
+    fn hexadecimal_text_comes_back() {
+        assert_eq!(from_hex(b"00fFa5"), Some(vec![0, 255, 0xA5]));
+        assert_eq!(to_hex(&[0, 255, 0xA5]), "00FFA5");
+        assert_eq!(from_hex(b"0"), None);
+        assert_eq!(from_hex(b"0G"), None);
+    }
+}
