@@ -8,6 +8,7 @@ mod durable;
 mod effect;
 mod event;
 mod ids;
+mod network;
 mod policy;
 mod record;
 mod row;
@@ -24,6 +25,9 @@ pub use event::{
 };
 pub use ids::{
     AskId, Day, Digest, Epoch, IssuerName, Key, LinkId, Name, NodeNo, RecordId, TerminalKey, TxnId,
+};
+pub use network::{
+    DownReason, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
 };
 pub use policy::{EngineConfig, IssuerPolicy, ReversalSchedule};
 pub use record::{Case, CaseKind, Change, Note, NoteKind, ObligationWrite, Progress, Record};
