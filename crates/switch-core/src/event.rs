@@ -75,11 +75,26 @@ pub enum Event {
         link: LinkId,
     },
     /// The first byte of the answer went to the kernel. Only `Reply::Approved` is reported.
-    ReplyWritten(AskId),
+    ReplyWritten {
+        /// Whose answer.
+        ask: AskId,
+        /// Identity, as in its `Outcome`.
+        key: Key,
+    },
     /// No byte of the answer was or ever will be written: certain (M10). Only `Reply::Approved` is reported.
-    ReplyDropped(AskId),
+    ReplyDropped {
+        /// Whose answer.
+        ask: AskId,
+        /// Identity, as in its `Outcome`.
+        key: Key,
+    },
     /// The connection of an ask without an answer is closed, or broken, in either direction (M10).
-    TerminalGone(AskId),
+    TerminalGone {
+        /// Who no longer waits.
+        ask: AskId,
+        /// Identity, as in its request.
+        key: Key,
+    },
     /// The connection broke after the approval's first byte was written and before the terminal asked for anything
     /// else (M10: delivery unknown).
     DeliveryUnknown {

@@ -1,24 +1,42 @@
 //! The transaction engine: a pure state machine that is told the time.
 //!
-//! No socket, no clock, no randomness, no thread. The caller feeds [`Event`]s to `Engine`, performs the
-//! [`Effect`]s that `Engine` gives, and calls `Engine` when `Engine`
+//! No socket, no clock, no randomness, no thread. The caller feeds [`Event`]s to [`Engine::handle`], performs the
+//! [`Effect`]s that [`Engine::poll_effect`] gives, and calls [`Engine::handle_timeout`] when [`Engine::poll_timeout`]
 //! says so. The rules of money (M1 to M16, ARCHITECTURE.md) are enforced here and named where they are.
 
+mod admit;
+mod answer;
+mod conclude;
+mod core;
+mod delivery;
 mod durable;
+mod duty;
 mod effect;
+mod engine;
 mod event;
+mod follow;
+mod forward;
 mod ids;
+mod late;
 mod network;
+mod numbers;
+mod persisted;
 mod policy;
 mod record;
+mod recover;
 mod row;
+mod settle;
+mod shed;
+mod terminal_reversal;
 mod time;
+mod txn;
 
 pub use durable::{Durable, OwedProof};
 pub use effect::{
     DuplicateResult, Effect, Forward, Notice, Outcome, Read, Reply, ReversalOut, ReversalResult,
     ShedReason, TxnOutcome,
 };
+pub use engine::{Engine, Gauges};
 pub use event::{
     Asked, Commit, Event, IssuerAnswer, NumberBlock, Persisted, ReadFailed, Request,
     ReversalRequest, Unsent,
@@ -33,3 +51,4 @@ pub use policy::{EngineConfig, IssuerPolicy, ReversalSchedule};
 pub use record::{Case, CaseKind, Change, Note, NoteKind, ObligationWrite, Progress, Record};
 pub use row::{Card, Found, Obligation, ObligationCause, ObligationStatus, Row, RowState};
 pub use time::{Instant, Now, Wall};
+pub use txn::State;

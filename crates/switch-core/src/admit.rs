@@ -1,0 +1,215 @@
+//! A request comes in: copies are joined, answered or refused (M6, M7); new work is admitted or shed (M15, M16).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use iso8583::Cause;
+
+use crate::{
+    Effect, Engine, Instant, Key, Notice, Now, Record, Row, RowState, ShedReason, TxnId,
+    core::{Core, RecordFor},
+    effect::{DuplicateResult, TxnOutcome},
+    event::Request,
+    txn::{Asker, Txn},
+};
+
+/// Finished transactions, the newest: they answer copies of refusals without the store.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    rows: BTreeMap<Key, Box<Row>>,
+    order: VecDeque<Key>,
+}
+
+impl Finished {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&Row> {
+        self.rows.get(&key).map(Box::as_ref)
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Row> {
+        self.rows.remove(&key).map(|row| *row)
+    }
+
+    pub(crate) fn insert(&mut self, row: Row, most: usize) {
+        let key = row.key;
+        if self.rows.insert(key, Box::new(row)).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > most {
+            if let Some(oldest) = self.order.pop_front() {
+                self.rows.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// What a new request meets.
+enum Admission {
+    /// A row is inserted and forwarded.
+    Forward(TxnId),
+    /// No link is up: a row is inserted as never sent (M5).
+    NoLink(TxnId),
+    /// Refused without a row (M15, M16).
+    Shed(Cause, ShedReason),
+}
+
+impl Engine {
+    pub(crate) fn on_request(&mut self, now: Now, request: Request) {
+        let key = request.key;
+        let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
+        if let Some(txn) = self.txns.get_mut(&key) {
+            self.core.notice(Notice::Duplicate(DuplicateResult::Joined));
+            txn.join(asker, &mut self.core);
+            return self.step(now, key);
+        }
+        if self.shed.answers(now, &request, &mut self.core) {
+            return;
+        }
+        if self.answer_finished(now, &request) {
+            return;
+        }
+        if let Some(cause) = request.refusal {
+            self.core.refuse(now, &request.asked, key, cause);
+            return self.core.concluded_without_row(&request, TxnOutcome::Refused);
+        }
+        match self.core.admission(now, &request) {
+            Admission::Shed(cause, reason) => self.shed(now, &request, cause, reason),
+            Admission::Forward(id) => {
+                self.admit(now, &request, id, RowState::InFlight, Cause::NoAnswer);
+            }
+            Admission::NoLink(id) => {
+                self.admit(now, &request, id, RowState::NeverSent, Cause::IssuerDown);
+            }
+        }
+    }
+
+    /// A finished refusal is repeated from memory (M6); a finished approval comes back to memory, since it is given again
+    /// only by a conditional update.
+    fn answer_finished(&mut self, now: Now, request: &Request) -> bool {
+        let Some(row) = self.finished.get(request.key) else { return false };
+        if row.state == RowState::Approved {
+            let Some(row) = self.finished.remove(request.key) else { return false };
+            let txn = Txn::new(row, true, false);
+            self.insert_txn(txn);
+            let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
+            if let Some(txn) = self.txns.get_mut(&request.key) {
+                txn.join(asker, &mut self.core);
+            }
+            self.step(now, request.key);
+            return true;
+        }
+        if may_repeat(now, row, request.digest, &self.core) {
+            self.core.notice(Notice::Duplicate(DuplicateResult::Replayed));
+            self.core.refuse_with(request.asked.ask, row);
+        } else {
+            let (id, day) = (row.id, row.day);
+            self.core.refuse_copy(now, &request.asked, request.key, id, day);
+        }
+        true
+    }
+
+    /// A new request: its row goes to the store.
+    fn admit(&mut self, now: Now, request: &Request, id: TxnId, state: RowState, cause: Cause) {
+        let row = request.row(id, state, cause, now, &mut self.core);
+        let mut txn = Txn::new(row, false, true);
+        txn.reversible = request.reversed_on_silence;
+        txn.takes_partial = request.takes_partial;
+        txn.delivery.all_known = true;
+        txn.join(
+            Asker { asked: request.asked.clone(), digest: request.digest, copy: false },
+            &mut self.core,
+        );
+        if state == RowState::InFlight {
+            txn.counted = true;
+            txn.stan_held = true;
+            self.core.in_flight.insert(id);
+            if let Some(issuer) = self.core.issuer(request.issuer.as_ref()) {
+                issuer.in_flight += 1;
+                issuer.stans.insert(id.stan());
+            }
+        }
+        self.record_intent(now, txn);
+    }
+
+    /// Hands a row to the writer of intents.
+    pub(crate) fn record_intent(&mut self, now: Now, mut txn: Txn) {
+        let what = Record::Intent(Box::new(txn.row.clone()));
+        let record = self.core.persist(what.clone(), RecordFor::Transaction(txn.row.key));
+        txn.pend(record, what, now);
+        self.insert_txn(txn);
+    }
+
+    pub(crate) fn insert_txn(&mut self, txn: Txn) {
+        self.core.by_id.insert(txn.row.id, txn.row.key);
+        self.txns.insert(txn.row.key, txn);
+    }
+}
+
+/// M6 and M7: whether the stored answer may be given to a copy with this digest.
+pub(crate) fn may_repeat(now: Now, row: &Row, digest: crate::Digest, core: &Core) -> bool {
+    row.state == RowState::ReversedBeforeArrival
+        || (row.digest == digest
+            && (row.state.is_in_flight()
+                || now.wall.since(row.created) <= core.config.repeat_window))
+}
+
+impl Core {
+    /// M15, M16, M5: what becomes of a new request.
+    fn admission(&mut self, now: Now, request: &Request) -> Admission {
+        if self.draining {
+            return Admission::Shed(Cause::SystemDown, ShedReason::Draining);
+        }
+        if !self.store_up {
+            return Admission::Shed(Cause::SystemDown, ShedReason::StoreDown);
+        }
+        if self.records.len() >= self.config.max_store_lag {
+            return Admission::Shed(Cause::SystemDown, ShedReason::StoreLag);
+        }
+        let Some(issuer) = request.issuer.as_ref().and_then(|name| self.issuers.get(name)) else {
+            return Admission::Shed(Cause::IssuerDown, ShedReason::IssuerInFlight);
+        };
+        if issuer.in_flight >= issuer.policy.max_in_flight {
+            return Admission::Shed(Cause::IssuerDown, ShedReason::IssuerInFlight);
+        }
+        let Some(id) = self.numbers.take(now.mono, |stan| !issuer.stans.contains(&stan)) else {
+            return Admission::Shed(Cause::SystemDown, ShedReason::Numbers);
+        };
+        let in_time = now.mono.plus(issuer.policy.timeout) <= request.asked.deadline;
+        if issuer.links.is_empty() || !in_time {
+            Admission::NoLink(id)
+        } else {
+            Admission::Forward(id)
+        }
+    }
+
+    /// M7: the identity stands for something else, or is too old to be answered again: 94.
+    pub(crate) fn refuse_copy(
+        &mut self,
+        now: Now,
+        asked: &crate::Asked,
+        key: Key,
+        id: TxnId,
+        day: crate::Day,
+    ) {
+        self.notice(Notice::Duplicate(DuplicateResult::Refused));
+        self.refuse(now, asked, key, Cause::Duplicate);
+        self.note(now, id, day, crate::NoteKind::OtherContent, "94");
+    }
+
+    pub(crate) fn concluded_without_row(&mut self, request: &Request, outcome: TxnOutcome) {
+        let listener = request.asked.listener.clone();
+        self.notice(Notice::Concluded { listener, kind: request.kind, outcome });
+    }
+
+    /// Nobody will be answered on this ask.
+    pub(crate) fn silent(&mut self, ask: crate::AskId) {
+        self.push(Effect::Silent(ask));
+    }
+}
+
+/// The earliest time at which an original that was not handed to the kernel is never sent (M1).
+pub(crate) fn never_after(commit_since: Instant) -> Instant {
+    commit_since.plus(std::time::Duration::from_secs(5))
+}

@@ -1,0 +1,100 @@
+//! From what was decided to the change that makes it durable (M2, M3, M5, M8, M10, M13, M14).
+
+use bytes::Bytes;
+use iso8583::Cause;
+
+use crate::{
+    Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
+    ObligationWrite, Row, RowState,
+    core::Core,
+    txn::{Conclusion, Txn},
+};
+
+impl Txn {
+    /// What is decided now stays decided, whatever comes later.
+    pub(crate) fn decide(&mut self, conclusion: Conclusion, core: &mut Core) {
+        if self.conclusion.is_none() {
+            self.conclusion = Some(conclusion);
+            self.leave_issuer(core);
+        }
+    }
+
+    /// Writes the conclusion: state, answer, and the owed reversal, in one statement.
+    pub(crate) fn record_conclusion(&mut self, now: Now, core: &mut Core) {
+        let Some(conclusion) = self.conclusion.clone() else { return };
+        let asked = self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty();
+        let mut row = self.next_image(core, |row| row.concluded = Some(now.wall));
+        let mut note = None;
+        let obligation = match conclusion {
+            Conclusion::Approved(answer) => {
+                approve(&mut row, &answer);
+                if asked {
+                    // M8 wins
+                    row.state = RowState::Undone;
+                    row.cause = Cause::NoAnswer;
+                    note = Some(self.note(now, NoteKind::ReversalAsked, ""));
+                    self.owed(now, ObligationCause::Asked)
+                } else {
+                    self.mark_with_outcome(now, core)
+                }
+            }
+            Conclusion::Declined(answer) => {
+                row.state = RowState::Declined;
+                row.cause = if asked { Cause::NoAnswer } else { Cause::Issuer };
+                row.code = Some(answer.code);
+                row.answer = answer.answer.clone();
+                None
+            }
+            Conclusion::Contradicted(answer) => {
+                row.state = RowState::Undone;
+                row.cause = Cause::Contradicted;
+                row.code = Some(answer.code);
+                note = Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()));
+                core.notice(Notice::Contradicted(answer.issuer));
+                self.owed(now, ObligationCause::Contradicted)
+            }
+            Conclusion::Silent => {
+                row.state = RowState::TimedOut;
+                row.cause = Cause::NoAnswer;
+                self.owed(
+                    now,
+                    if asked { ObligationCause::Asked } else { ObligationCause::Silence },
+                )
+            }
+            Conclusion::Recovered => {
+                row.state = RowState::TimedOut;
+                row.cause = Cause::NoAnswer;
+                note = Some(self.note(now, NoteKind::Recovered, ""));
+                self.owed(now, ObligationCause::Recovery)
+            }
+            Conclusion::NeverSent(cause) => {
+                row.state = RowState::NeverSent;
+                row.cause = if asked { Cause::NoAnswer } else { cause };
+                None
+            }
+        };
+        self.record(now, Change { row, obligation, note, case: None }, core);
+    }
+
+    /// M10: where the end was seen before the outcome was committed, the mark and its due time are part of that commit.
+    fn mark_with_outcome(&self, now: Now, core: &mut Core) -> Option<ObligationWrite> {
+        if !self.is_undelivered() || !self.askers.is_empty() || !self.reversible {
+            return None;
+        }
+        core.notice(Notice::Undelivered);
+        Some(ObligationWrite {
+            status: ObligationStatus::Marked,
+            cause: ObligationCause::Undelivered,
+            at: now.wall,
+            due: now.wall.plus(self.grace),
+        })
+    }
+}
+
+fn approve(row: &mut Row, answer: &IssuerAnswer) {
+    row.state = RowState::Approved;
+    row.cause = Cause::Issuer;
+    row.code = Some(answer.code);
+    row.approved = if answer.partial { answer.amount.unwrap_or(row.amount) } else { row.amount };
+    row.answer = Bytes::clone(&answer.answer);
+}

@@ -1,0 +1,137 @@
+//! Whether an approval reached its terminal (M10), and who stops waiting (M2).
+
+use crate::{
+    AskId, Change, Engine, Key, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
+    ObligationWrite,
+    core::{Core, Timer},
+    txn::{Conclusion, Txn},
+};
+
+impl Engine {
+    /// A connection took the approval, or certainly did not.
+    pub(crate) fn on_reply(&mut self, now: Now, key: Key, taken: bool) {
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        txn.delivery.offered = txn.delivery.offered.saturating_sub(1);
+        txn.delivery.taken |= taken;
+        txn.delivery.missed |= !taken;
+        self.step(now, key);
+    }
+
+    /// A connection ended before it was answered.
+    pub(crate) fn on_terminal_gone(&mut self, now: Now, ask: AskId, key: Key) {
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        let before = txn.askers.len();
+        txn.askers.retain(|asker| asker.asked.ask != ask);
+        txn.delivery.missed |= txn.askers.len() < before;
+        txn.reversers.retain(|waits| waits.asked.ask != ask);
+        txn.arm_askers(&mut self.core);
+        self.step(now, key);
+    }
+
+    /// `response_deadline` has passed for the earliest of those who wait: they stay without an answer (M2).
+    pub(crate) fn on_askers_due(&mut self, now: Now, key: Key) {
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        txn.askers_timer = None;
+        let core = &mut self.core;
+        let delivery = &mut txn.delivery;
+        txn.askers.retain(|asker| {
+            let waits = asker.asked.deadline > now.mono;
+            if !waits {
+                core.silent(asker.asked.ask);
+                delivery.missed = true;
+            }
+            waits
+        });
+        txn.reversers.retain(|reverser| {
+            let waits = reverser.asked.deadline > now.mono;
+            if !waits {
+                core.silent(reverser.asked.ask);
+            }
+            waits
+        });
+        txn.arm_askers(core);
+        // an approval that could not be made durable by then is not given: it goes on as on silence (M2, M3)
+        let unwritten =
+            txn.pending.is_none() && txn.row.state.is_in_flight() && txn.askers.is_empty();
+        if unwritten && matches!(txn.conclusion, Some(Conclusion::Approved(_))) {
+            txn.conclusion = Some(Conclusion::Silent);
+            txn.late += 1;
+        }
+        self.step(now, key);
+    }
+
+    /// The grace time of an undelivered approval is over.
+    pub(crate) fn on_grace_due(&mut self, now: Now, key: Key) {
+        if let Some(txn) = self.txns.get_mut(&key) {
+            txn.grace_timer = None;
+        }
+        self.step(now, key);
+    }
+}
+
+impl Txn {
+    /// Certainly nobody who asked for it took it, and nobody can take it any more (M10).
+    pub(crate) const fn is_undelivered(&self) -> bool {
+        let delivery = &self.delivery;
+        self.ours
+            && delivery.all_known
+            && delivery.missed
+            && !delivery.taken
+            && delivery.offered == 0
+    }
+
+    /// Marks it: reversed after the grace time, unless the terminal comes back for it.
+    pub(crate) fn record_mark(&mut self, now: Now, core: &mut Core) {
+        if !self.reversible {
+            self.delivery.missed = false;
+            return;
+        }
+        core.notice(Notice::Undelivered);
+        let obligation = ObligationWrite {
+            status: ObligationStatus::Marked,
+            cause: ObligationCause::Undelivered,
+            at: now.wall,
+            due: now.wall.plus(self.grace),
+        };
+        let note = self.note(now, NoteKind::Undelivered, "");
+        let row = self.next_image(core, |_| {});
+        self.record(
+            now,
+            Change { row, obligation: Some(obligation), note: Some(note), case: None },
+            core,
+        );
+    }
+
+    /// A mark of an earlier life becomes ours (M14).
+    pub(crate) fn record_adopted_mark(&mut self, now: Now, core: &mut Core) {
+        let Some(mark) = &self.obligation else { return };
+        let obligation = ObligationWrite {
+            status: ObligationStatus::Marked,
+            cause: mark.cause,
+            at: now.wall,
+            due: mark.due,
+        };
+        let row = self.next_image(core, |_| {});
+        self.record(
+            now,
+            Change { row, obligation: Some(obligation), note: None, case: None },
+            core,
+        );
+    }
+
+    /// The mark is durable: its grace time runs.
+    pub(crate) fn marked(&mut self, now: Now, core: &mut Core) {
+        self.adopt = false;
+        self.ours = true;
+        let due = self.obligation.as_ref().map_or(now.wall, |mark| mark.due);
+        let at = now.mono.plus(due.since(now.wall));
+        core.disarm(self.grace_timer, Timer::Grace(self.row.key));
+        core.arm(at, Timer::Grace(self.row.key));
+        self.grace_timer = Some(at);
+    }
+
+    /// A repeat cleared the mark.
+    pub(crate) fn unmarked(&mut self, core: &mut Core) {
+        core.disarm(self.grace_timer.take(), Timer::Grace(self.row.key));
+    }
+}

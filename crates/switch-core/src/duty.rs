@@ -1,0 +1,295 @@
+//! An owed reversal: sent at once, repeated until a final answer comes, never lost (M4).
+
+use std::time::Duration;
+
+use iso8583::Code;
+
+use crate::{
+    Change, Durable, Effect, Engine, Instant, Key, Notice, Now, ObligationStatus, ObligationWrite,
+    ReversalOut, ReversalResult, ReversalSchedule, TxnId,
+    core::{Core, Timer},
+    txn::{Exchange, Sending, Txn},
+};
+
+impl Engine {
+    /// Sends what is ready at every issuer whose queue has changed.
+    pub(crate) fn pump_all(&mut self, now: Now) {
+        while let Some(issuer) = self.core.pumps.pop_first() {
+            while let Some(key) = self.next_ready(&issuer) {
+                self.send_reversal(now, key);
+            }
+        }
+    }
+
+    fn next_ready(&mut self, name: &str) -> Option<Key> {
+        let issuer = self.core.issuers.get_mut(name)?;
+        if issuer.links.is_empty() || issuer.reversals_out >= issuer.policy.reversal.max_in_flight {
+            return None;
+        }
+        issuer.ready.pop_front()
+    }
+
+    fn send_reversal(&mut self, now: Now, key: Key) {
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        let (Sending::Ready, Some(owed), Some(issuer)) =
+            (txn.duty.sending, txn.duty.proof.clone(), txn.row.issuer.clone())
+        else {
+            return;
+        };
+        if !txn.owes(&self.core)
+            || txn.duty.confirmed.is_some()
+            || (txn.duty.withdraw && !txn.duty.written_once)
+        {
+            txn.set_sending(Sending::Idle, &mut self.core);
+            return self.step(now, key);
+        }
+        let link = match txn.exchange {
+            Exchange::Written { link, .. } => Some(link),
+            Exchange::Unsent | Exchange::Handed => None,
+        };
+        txn.set_sending(Sending::Handed, &mut self.core);
+        let (repeat, row) = (txn.duty.written_once, Box::new(txn.row.clone()));
+        self.core.push(Effect::Reverse(ReversalOut { owed, issuer, link, repeat, row }));
+    }
+
+    pub(crate) fn on_reversal_written(&mut self, now: Now, id: TxnId) {
+        let Some(key) = self.key_of(id) else { return };
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        txn.duty.written_once = true;
+        txn.duty.withdraw = false;
+        if txn.duty.sending == Sending::Handed {
+            let timeout =
+                self.core.issuer(txn.row.issuer.as_ref()).map(|issuer| issuer.policy.timeout);
+            let deadline = now.mono.plus(timeout.unwrap_or_default());
+            txn.set_sending(Sending::Written { deadline }, &mut self.core);
+        }
+        self.step(now, key);
+    }
+
+    /// It does not count: it is tried again when a link is up, or after the first wait.
+    pub(crate) fn on_reversal_never_sent(&mut self, now: Now, id: TxnId) {
+        let Some(key) = self.key_of(id) else { return };
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        if txn.duty.sending == Sending::Handed {
+            let wait = self
+                .core
+                .issuer(txn.row.issuer.as_ref())
+                .map(|issuer| issuer.policy.reversal.first);
+            let at = now.mono.plus(wait.unwrap_or(Duration::from_secs(2)));
+            txn.set_sending(Sending::Due(at), &mut self.core);
+        }
+        self.step(now, key);
+    }
+
+    pub(crate) fn on_duty_due(&mut self, now: Now, key: Key) {
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        match txn.duty.sending {
+            Sending::Due(at) if at <= now.mono => txn.send_again(now, &mut self.core),
+            Sending::Written { deadline } if deadline <= now.mono => {
+                txn.attempt_failed(now, ReversalResult::Unanswered, None, &mut self.core);
+            }
+            Sending::Due(_)
+            | Sending::Written { .. }
+            | Sending::Idle
+            | Sending::Ready
+            | Sending::Handed => {}
+        }
+        self.step(now, key);
+    }
+}
+
+impl Txn {
+    /// The reversal is owed durably: the first attempt goes at once.
+    pub(crate) fn owe(&mut self, now: Now, durable: Durable, core: &mut Core) {
+        let Some(issuer) = self.row.issuer.clone() else { return };
+        let known = self.obligation.as_ref();
+        self.duty.attempts = known.map_or(0, |known| known.attempts);
+        self.duty.parked = known.is_some_and(|known| known.parked);
+        // one that an approval opened again, or that an earlier life may have sent, is a repeat
+        self.duty.written_once |= self.duty.attempts > 0
+            || known.is_some_and(|known| known.cause == crate::ObligationCause::LateApproval);
+        self.duty.confirmed = None;
+        self.duty.proof = Some(durable.into_owed());
+        core.disarm(self.grace_timer.take(), Timer::Grace(self.row.key));
+        core.notice(Notice::ReversalOwed(issuer.clone()));
+        self.count_owed(core);
+        let Some(known) = core.issuers.get(&issuer) else {
+            self.duty.case = true;
+            return;
+        };
+        let twice = known.policy.timeout * 2;
+        let written = match self.exchange {
+            Exchange::Written { at, .. } => at,
+            Exchange::Unsent | Exchange::Handed => now.mono,
+        };
+        self.duty.not_found_counts_from = Some(written.plus(twice));
+        self.send_again(now, core);
+    }
+
+    /// Queues the next attempt at its issuer.
+    pub(crate) fn send_again(&mut self, _now: Now, core: &mut Core) {
+        let Some(issuer) = self.row.issuer.clone() else { return };
+        if self.duty.withdraw && !self.duty.written_once {
+            return self.set_sending(Sending::Idle, core);
+        }
+        self.set_sending(Sending::Ready, core);
+        if let Some(known) = core.issuers.get_mut(&issuer) {
+            known.ready.push_back(self.row.key);
+        }
+        core.pumps.insert(issuer);
+    }
+
+    /// The issuer answered a reversal.
+    pub(crate) fn on_reversal_answer(&mut self, now: Now, code: Code, core: &mut Core) {
+        let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
+        let is_final = issuer.policy.reversal.final_codes.contains(&code);
+        if !self.owes(core) || self.duty.confirmed.is_some() || !self.duty.written_once {
+            return;
+        }
+        // 25 so early may mean that the reversal overtook its original
+        let early = self
+            .duty
+            .not_found_counts_from
+            .filter(|from| code.as_str() == "25" && now.mono < *from);
+        if is_final && early.is_none() {
+            self.duty.confirmed = Some(code);
+            self.set_sending(Sending::Idle, core);
+            self.tell_result(ReversalResult::Confirmed, core);
+        } else if matches!(self.duty.sending, Sending::Written { .. }) {
+            self.attempt_failed(now, ReversalResult::Refused, early, core);
+        }
+    }
+
+    fn attempt_failed(
+        &mut self,
+        now: Now,
+        result: ReversalResult,
+        not_before: Option<Instant>,
+        core: &mut Core,
+    ) {
+        self.tell_result(result, core);
+        self.duty.attempts += 1;
+        self.duty.progress = true;
+        let id = self.row.id;
+        let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
+        let schedule = &issuer.policy.reversal;
+        if self.duty.attempts >= schedule.attempts && !self.duty.parked {
+            self.duty.parked = true;
+            self.duty.case = true;
+        }
+        let wait =
+            if self.duty.parked { schedule.longest } else { schedule.wait(id, self.duty.attempts) };
+        let at = now.mono.plus(wait).max(not_before.unwrap_or_default());
+        self.set_sending(Sending::Due(at), core);
+    }
+
+    fn tell_result(&self, result: ReversalResult, core: &mut Core) {
+        if let Some(issuer) = self.row.issuer.clone() {
+            core.notice(Notice::Reversal { issuer, result });
+        }
+    }
+
+    /// Confirmed or withdrawn: behind everything else.
+    pub(crate) fn record_release(&mut self, now: Now, status: ObligationStatus, core: &mut Core) {
+        let cause =
+            self.obligation.as_ref().map_or(crate::ObligationCause::Silence, |known| known.cause);
+        let write = ObligationWrite { status, cause, at: now.wall, due: now.wall };
+        let row = self.next_image(core, |_| {});
+        self.record(now, Change { row, obligation: Some(write), note: None, case: None }, core);
+    }
+
+    /// It is durable that nothing is owed any more.
+    pub(crate) fn released(&mut self, core: &mut Core) {
+        if self.obligation_is(ObligationStatus::Withdrawn) {
+            self.tell_result(ReversalResult::Withdrawn, core);
+        }
+        self.set_sending(Sending::Idle, core);
+        self.duty = crate::txn::Duty {
+            written_once: self.duty.written_once,
+            ..crate::txn::Duty::default()
+        };
+        self.count_owed(core);
+    }
+
+    /// Keeps the timer, and the count of reversals that are out, in step with what is being sent.
+    pub(crate) fn set_sending(&mut self, next: Sending, core: &mut Core) {
+        let key = self.row.key;
+        let is_out =
+            |sending: Sending| matches!(sending, Sending::Handed | Sending::Written { .. });
+        let due = |sending: Sending| match sending {
+            Sending::Due(at) | Sending::Written { deadline: at } => Some(at),
+            Sending::Idle | Sending::Ready | Sending::Handed => None,
+        };
+        let before = std::mem::replace(&mut self.duty.sending, next);
+        core.disarm(due(before), Timer::Duty(key));
+        if let Some(at) = due(next) {
+            core.arm(at, Timer::Duty(key));
+        }
+        let Some(name) = self.row.issuer.clone() else { return };
+        let Some(issuer) = core.issuers.get_mut(&name) else { return };
+        match (is_out(before), is_out(next)) {
+            (false, true) => issuer.reversals_out += 1,
+            (true, false) => {
+                issuer.reversals_out = issuer.reversals_out.saturating_sub(1);
+                core.pumps.insert(name);
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Keeps the engine's list of owed reversals in step with the obligation.
+    pub(crate) fn count_owed(&self, core: &mut Core) {
+        let Some(obligation) = &self.obligation else { return };
+        let entry = (obligation.opened, obligation.id);
+        if self.owes(core) {
+            core.owed.insert(entry);
+        } else {
+            core.owed.remove(&entry);
+        }
+    }
+}
+
+impl ReversalSchedule {
+    /// The wait after so many failed attempts: exponential, with a quarter of jitter either way from a hash of number
+    /// and attempt (the engine has no randomness).
+    #[must_use]
+    pub fn wait(&self, id: TxnId, failed: u32) -> Duration {
+        let steps = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.first.as_secs_f64() * self.factor.powi(steps);
+        let mut mixed = id.0 ^ (u64::from(failed) << 48) ^ 0x9e37_79b9_7f4a_7c15;
+        for _ in 0..2 {
+            mixed ^= mixed >> 31;
+            mixed = mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        }
+        let permille = u32::try_from((mixed >> 33) % 501).unwrap_or(250);
+        let jitter = 0.75 + f64::from(permille) / 1000.0;
+        let wait = (seconds * jitter).min(self.longest.as_secs_f64());
+        Duration::try_from_secs_f64(wait).unwrap_or(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_with_jitter_up_to_the_longest() {
+        let schedule = ReversalSchedule {
+            first: Duration::from_secs(2),
+            factor: 2.0,
+            longest: Duration::from_secs(300),
+            attempts: 50,
+            max_in_flight: 100,
+            final_codes: Vec::new(),
+        };
+        for (failed, low, high) in
+            [(1, 1.5, 2.5), (2, 3.0, 5.0), (5, 24.0, 40.0), (30, 300.0, 300.0)]
+        {
+            for id in 1..200 {
+                let wait = schedule.wait(TxnId(id), failed).as_secs_f64();
+                assert!((low..=high).contains(&wait), "{failed} failed: {wait}");
+            }
+        }
+        assert_ne!(schedule.wait(TxnId(1), 1), schedule.wait(TxnId(2), 1), "jitter");
+    }
+}

@@ -1,0 +1,86 @@
+//! A transaction that another node, or recovery, conducts: its row is read until its outcome stands there (M6).
+
+use crate::{
+    Effect, Engine, Found, Instant, Key, Now, Read, ReadFailed,
+    core::{Core, Timer},
+    txn::{Conclusion, Sending, Txn, is_newer},
+};
+
+impl Core {
+    /// Reads the row from now on from time to time.
+    pub(crate) fn follow(&mut self, now: Now, key: Key) {
+        let idle = self.followed.is_empty();
+        self.followed.insert(key);
+        if idle {
+            self.arm(now.mono.plus(self.config.follow_every), Timer::Follow);
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn on_follow(&mut self, now: Now) {
+        let followed: Vec<Key> = self.core.followed.iter().copied().collect();
+        for key in followed {
+            let follows = self
+                .txns
+                .get(&key)
+                .is_some_and(|txn| txn.durable && !txn.ours && txn.row.state.is_in_flight());
+            if follows {
+                self.core.push(Effect::Read(Read::Key(key)));
+            } else {
+                self.core.followed.remove(&key);
+            }
+        }
+        if !self.core.followed.is_empty() {
+            let next: Instant = now.mono.plus(self.core.config.follow_every);
+            self.core.arm(next, Timer::Follow);
+        }
+    }
+
+    pub(crate) fn on_followed(
+        &mut self,
+        now: Now,
+        key: Key,
+        found: Result<Option<Found>, ReadFailed>,
+    ) {
+        let Ok(Some(found)) = found else { return };
+        let Some(txn) = self.txns.get_mut(&key) else { return };
+        if txn.pending.is_none() && txn.durable && !txn.looking && is_newer(&found.row, &txn.row) {
+            txn.adopt_image(now, found, &mut self.core);
+            self.step(now, key);
+        }
+    }
+}
+
+impl Txn {
+    /// Takes a newer image from the store for what is true.
+    pub(crate) fn adopt_image(&mut self, now: Now, found: Found, core: &mut Core) {
+        // what another node did with it, this life does not know
+        self.delivery.all_known = false;
+        let more_late = found.row.late > self.row.late && found.row.id == self.row.id;
+        self.row = found.row;
+        self.obligation = found.obligation;
+        if !self.row.state.is_in_flight() {
+            core.followed.remove(&self.row.key);
+            core.in_flight.remove(&self.row.id);
+            // concluded elsewhere: an approval of ours is now a late one (M9)
+            if matches!(
+                self.conclusion.take(),
+                Some(Conclusion::Approved(_) | Conclusion::Contradicted(_))
+            ) {
+                self.late += 1;
+            }
+        }
+        if self.owes(core) {
+            if more_late && self.duty.confirmed.take().is_some() {
+                self.send_again(now, core);
+            }
+        } else {
+            if !matches!(self.duty.sending, Sending::Handed) {
+                self.set_sending(Sending::Idle, core);
+            }
+            self.duty.confirmed = None;
+        }
+        self.count_owed(core);
+    }
+}

@@ -1,0 +1,66 @@
+//! Approvals that match nothing in memory: looked up by RRN, so many a second (M9).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::{Effect, Engine, Instant, IssuerAnswer, Key, Now, Read, TxnId};
+
+/// Most approvals that wait for their row at a time.
+const MOST_WAITING: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct LateReads {
+    waiting: BTreeMap<TxnId, Vec<IssuerAnswer>>,
+    named: BTreeMap<TxnId, Vec<Key>>,
+    asked: VecDeque<Instant>,
+}
+
+impl LateReads {
+    /// Keeps the answer and says what to read, or drops it where too many are looked up already.
+    pub(crate) fn ask(&mut self, now: Now, answer: IssuerAnswer, most: u32) -> Option<Read> {
+        while self.asked.front().is_some_and(|at| now.mono.since(*at) >= Duration::from_secs(1)) {
+            self.asked.pop_front();
+        }
+        let id = answer.id;
+        let room = self.asked.len() < usize::try_from(most).unwrap_or(usize::MAX)
+            && self.waiting.len() < MOST_WAITING;
+        if !room {
+            return None;
+        }
+        let waiting = self.waiting.entry(id).or_default();
+        waiting.push(answer);
+        let first = waiting.len() == 1;
+        if first {
+            self.asked.push_back(now.mono);
+        }
+        first.then_some(Read::Id(id))
+    }
+
+    pub(crate) fn take(&mut self, id: TxnId) -> Vec<IssuerAnswer> {
+        self.waiting.remove(&id).unwrap_or_default()
+    }
+
+    pub(crate) fn put_back(&mut self, id: TxnId, answers: Vec<IssuerAnswer>) {
+        if !answers.is_empty() {
+            self.waiting.insert(id, answers);
+        }
+    }
+
+    /// A reversal names this number.
+    pub(crate) fn name(&mut self, id: TxnId, key: Key) {
+        self.named.entry(id).or_default().push(key);
+    }
+
+    pub(crate) fn named(&mut self, id: TxnId) -> Vec<Key> {
+        self.named.remove(&id).unwrap_or_default()
+    }
+}
+
+impl Engine {
+    /// The store did not answer: look again.
+    pub(crate) fn on_stray_due(&mut self, id: TxnId) {
+        if self.late.waiting.contains_key(&id) {
+            self.core.push(Effect::Read(Read::Id(id)));
+        }
+    }
+}

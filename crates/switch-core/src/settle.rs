@@ -1,0 +1,241 @@
+//! What a transaction does next, once nothing of it is under way: at most one record at a time.
+
+use iso8583::Cause;
+
+use crate::{
+    Case, CaseKind, Change, Note, NoteKind, Now, ObligationCause, ObligationStatus,
+    ObligationWrite, Progress, Record, Row, RowState,
+    admit::may_repeat,
+    core::Core,
+    effect::{Effect, Reply},
+    txn::{Sending, Txn},
+};
+
+impl Txn {
+    /// Looks at what is true and does the next thing. Safe to call at any time.
+    pub(crate) fn settle(&mut self, now: Now, core: &mut Core) {
+        if self.pending.is_some() || self.looking || !self.durable || self.retry_at.is_some() {
+            return;
+        }
+        match self.row.state {
+            RowState::InFlight => self.settle_in_flight(now, core),
+            RowState::InFlightReversalAsked => self.settle_reversal_asked(now, core),
+            RowState::Approved => self.settle_approved(now, core),
+            RowState::Declined
+            | RowState::NeverSent
+            | RowState::TimedOut
+            | RowState::Undone
+            | RowState::ReversedBeforeArrival => self.settle_refused(now, core),
+        }
+    }
+
+    fn settle_in_flight(&mut self, now: Now, core: &mut Core) {
+        if !self.ours {
+            core.follow(now, self.row.key);
+        }
+        if self.ours && self.conclusion.is_some() {
+            return self.record_conclusion(now, core);
+        }
+        self.refuse_other_amounts(now, core);
+        if !self.reversers.is_empty() {
+            // M8: at any node
+            let row = self.next_image(core, |row| row.state = RowState::InFlightReversalAsked);
+            let note = self.note(now, NoteKind::ReversalAsked, "");
+            self.record(now, Change { row, obligation: None, note: Some(note), case: None }, core);
+        }
+    }
+
+    fn settle_reversal_asked(&mut self, now: Now, core: &mut Core) {
+        self.answer_reversers(now, core);
+        self.answer_askers(now, core);
+        if self.ours && self.conclusion.is_some() {
+            self.record_conclusion(now, core);
+        }
+    }
+
+    fn settle_approved(&mut self, now: Now, core: &mut Core) {
+        // an approval that stands is the committed outcome: nothing is late
+        self.late = 0;
+        self.refuse_other_amounts(now, core);
+        if !self.reversers.is_empty() {
+            return self.undo(now, ObligationCause::Asked, NoteKind::ReversalAsked, core);
+        }
+        self.refuse_strangers(now, core);
+        if !self.askers.is_empty() {
+            return self.record_copy(now, core);
+        }
+        if self.adopt && self.is_marked() {
+            return self.record_adopted_mark(now, core);
+        }
+        if self.is_marked() {
+            if self.ours && self.grace_timer.is_none() && self.delivery.offered == 0 {
+                self.undo(now, ObligationCause::Undelivered, NoteKind::Undelivered, core);
+            }
+        } else if self.is_undelivered() {
+            self.record_mark(now, core);
+        }
+    }
+
+    fn settle_refused(&mut self, now: Now, core: &mut Core) {
+        self.answer_reversers(now, core);
+        self.answer_askers(now, core);
+        if self.adopt {
+            return self.record_progress(now, core);
+        }
+        if self.late > 0 && self.reversible && self.row.issuer.is_some() {
+            return self.record_late_approval(now, core);
+        }
+        self.late = 0;
+        if !self.owes(core) {
+            return;
+        }
+        if self.duty.proof.is_none() {
+            // owed by an earlier life of this node: adopt it
+            self.adopt = true;
+            return self.record_progress(now, core);
+        }
+        if self.duty.confirmed.is_some() {
+            self.record_release(now, ObligationStatus::Confirmed, core);
+        } else if self.duty.withdraw
+            && !self.duty.written_once
+            && self.duty.sending != Sending::Handed
+        {
+            self.record_release(now, ObligationStatus::Withdrawn, core);
+        } else if std::mem::take(&mut self.duty.case) {
+            let kind =
+                if self.duty.parked { CaseKind::ReversalUnanswered } else { CaseKind::IssuerGone };
+            let case = Case { id: self.row.id, kind, at: now.wall };
+            core.notice(crate::Notice::CaseOpened);
+            let row = self.next_image(core, |_| {});
+            self.record(now, Change { row, obligation: None, note: None, case: Some(case) }, core);
+        } else if std::mem::take(&mut self.duty.progress) {
+            self.record_progress(now, core);
+        }
+    }
+
+    /// Approved, and from now on to be undone: one statement makes the state and the obligation (M4, M8, M10).
+    fn undo(&mut self, now: Now, cause: ObligationCause, note: NoteKind, core: &mut Core) {
+        let row = self.next_image(core, |row| {
+            row.state = RowState::Undone;
+            row.cause = Cause::NoAnswer;
+        });
+        let obligation = self.owed(now, cause);
+        let note = self.note(now, note, "");
+        self.record(now, Change { row, obligation, note: Some(note), case: None }, core);
+    }
+
+    /// An approval is given again only by a conditional update (M6); it clears a mark (M10).
+    fn record_copy(&mut self, now: Now, core: &mut Core) {
+        let row = self.next_image(core, |row| row.copies += 1);
+        let obligation =
+            self.obligation.as_ref().filter(|_| self.is_marked()).map(|mark| ObligationWrite {
+                status: ObligationStatus::Cleared,
+                cause: mark.cause,
+                at: now.wall,
+                due: mark.due,
+            });
+        if obligation.is_some() {
+            // nobody had it: this life knows of every connection that asks from now on
+            self.delivery.all_known = true;
+            self.delivery.missed = false;
+            self.ours = true;
+        }
+        core.notice(crate::Notice::Duplicate(crate::DuplicateResult::Replayed));
+        let note = self.note(now, NoteKind::Copy, "");
+        self.record(now, Change { row, obligation, note: Some(note), case: None }, core);
+    }
+
+    fn record_progress(&mut self, now: Now, core: &mut Core) {
+        let known = self.obligation.as_ref();
+        let attempts = known.map_or(0, |known| known.attempts).max(self.duty.attempts);
+        let progress = Progress {
+            id: self.row.id,
+            key: self.row.key,
+            attempts,
+            parked: self.duty.parked || known.is_some_and(|known| known.parked),
+            at: now.wall,
+        };
+        let record = core.persist_progress(progress);
+        self.pend(record, Record::Progress(progress), now);
+    }
+
+    /// Hands a change of this row to its writer.
+    pub(crate) fn record(&mut self, now: Now, change: Change, core: &mut Core) {
+        let late = change.row.late - self.row.late;
+        let record = core.persist_change(change.clone());
+        self.pend(record, Record::Change(Box::new(change)), now);
+        if let Some(pending) = &mut self.pending {
+            pending.late = late;
+        }
+    }
+
+    /// The next image of the row.
+    pub(crate) fn next_image(&self, core: &mut Core, set: impl FnOnce(&mut Row)) -> Row {
+        let mut row = self.row.clone();
+        row.version += 1;
+        row.change = core.change_mark();
+        set(&mut row);
+        row
+    }
+
+    pub(crate) fn note(&self, now: Now, kind: NoteKind, detail: &str) -> Note {
+        Note { id: self.row.id, day: self.row.day, kind, at: now.wall, detail: detail.to_owned() }
+    }
+
+    /// The obligation that becomes owed, where the kind is reversed at all (M12).
+    pub(crate) fn owed(&self, now: Now, cause: ObligationCause) -> Option<ObligationWrite> {
+        (self.reversible && self.row.issuer.is_some()).then_some(ObligationWrite {
+            status: ObligationStatus::Owed,
+            cause,
+            at: now.wall,
+            due: now.wall,
+        })
+    }
+
+    /// M8: a reversal of another amount is refused: 64.
+    fn refuse_other_amounts(&mut self, now: Now, core: &mut Core) {
+        let (amount, key) = (self.row.amount, self.row.key);
+        self.reversers.retain(|waits| {
+            let same = waits.amount.is_none_or(|asked| asked == amount);
+            if !same {
+                core.refuse(now, &waits.asked, key, Cause::AmountDiffers);
+            }
+            same
+        });
+        self.arm_askers(core);
+    }
+
+    /// M8: what the reversal asks for is durable, or nothing is owed.
+    fn answer_reversers(&mut self, now: Now, core: &mut Core) {
+        self.refuse_other_amounts(now, core);
+        for waits in std::mem::take(&mut self.reversers) {
+            core.push(Effect::Reply {
+                ask: waits.asked.ask,
+                reply: Reply::Done(Some(self.row.id)),
+            });
+        }
+        self.arm_askers(core);
+    }
+
+    /// M7: other content, or too late a copy: 94.
+    fn refuse_strangers(&mut self, now: Now, core: &mut Core) {
+        let row = &self.row;
+        self.askers.retain(|asker| {
+            let may = !asker.copy || may_repeat(now, row, asker.digest, core);
+            if !may {
+                core.refuse_copy(now, &asker.asked, row.key, row.id, row.day);
+            }
+            may
+        });
+        self.arm_askers(core);
+    }
+
+    /// M6: the committed refusal, or 98, to everyone who waits.
+    fn answer_askers(&mut self, now: Now, core: &mut Core) {
+        self.refuse_strangers(now, core);
+        for asker in std::mem::take(&mut self.askers) {
+            core.refuse_with(asker.asked.ask, &self.row);
+        }
+        self.arm_askers(core);
+    }
+}

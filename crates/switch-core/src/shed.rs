@@ -1,0 +1,167 @@
+//! What was refused to protect the rest: remembered, so that copies get the same refusal, and written down later (M15, M16).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use iso8583::Cause;
+
+use crate::{
+    Case, CaseKind, Effect, Engine, Key, Notice, Now, Outcome, Record, Reply, Row, RowState,
+    ShedReason, TxnId, Wall,
+    core::{Core, RecordFor, Timer},
+    effect::{DuplicateResult, TxnOutcome},
+    event::{Commit, Persisted, Request},
+};
+
+const WRITE_EVERY: Duration = Duration::from_millis(200);
+/// Shed requests written down at a time: they must not crowd out new work.
+const WRITE_AT_ONCE: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct ShedMemory {
+    entries: BTreeMap<Key, Entry>,
+    order: VecDeque<(Wall, Key)>,
+    unwritten: VecDeque<Key>,
+    armed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    row: Box<Row>,
+    written: bool,
+    /// Whether a number was drawn for it: without one it cannot be written down yet.
+    numbered: bool,
+}
+
+impl ShedMemory {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Answers a copy of what was shed: the same refusal, or 94 to other content.
+    pub(crate) fn answers(&self, now: Now, request: &Request, core: &mut Core) -> bool {
+        let Some(entry) = self.entries.get(&request.key) else { return false };
+        if now.wall.since(entry.row.created) > core.config.repeat_window && entry.written {
+            return false;
+        }
+        if entry.row.digest == request.digest {
+            core.notice(Notice::Duplicate(DuplicateResult::Replayed));
+            let id = entry.numbered.then_some(entry.row.id);
+            let outcome = Outcome { id, ..Outcome::of(&entry.row) };
+            core.push(Effect::Reply { ask: request.asked.ask, reply: Reply::Refused(outcome) });
+        } else {
+            core.notice(Notice::Duplicate(DuplicateResult::Refused));
+            core.refuse(now, &request.asked, request.key, Cause::Duplicate);
+        }
+        true
+    }
+
+    fn forget_old(&mut self, now: Now, core: &Core) {
+        while let Some(&(at, key)) = self.order.front() {
+            let written = self.entries.get(&key).is_none_or(|entry| entry.written);
+            if !written || now.wall.since(at) <= core.config.repeat_window {
+                break;
+            }
+            self.order.pop_front();
+            self.entries.remove(&key);
+        }
+    }
+}
+
+impl Engine {
+    /// Refuses new work without reading its identity; never when that could not be remembered.
+    pub(crate) fn shed(&mut self, now: Now, request: &Request, cause: Cause, reason: ShedReason) {
+        self.shed.forget_old(now, &self.core);
+        if self.shed.len() >= self.core.config.max_shed {
+            self.core.notice(Notice::Shed(ShedReason::Memory));
+            self.core.push(Effect::Close(request.asked.ask));
+            return;
+        }
+        self.core.notice(Notice::Shed(reason));
+        self.core.concluded_without_row(request, TxnOutcome::Refused);
+        let id = self.core.spare_number(now);
+        let row =
+            request.row(id.unwrap_or_default(), RowState::NeverSent, cause, now, &mut self.core);
+        let outcome = Outcome { id, ..Outcome::of(&row) };
+        self.core.push(Effect::Reply { ask: request.asked.ask, reply: Reply::Refused(outcome) });
+        self.remember_refusal(now, row, id.is_some());
+    }
+
+    /// Keeps a refusal that has no row yet.
+    pub(crate) fn remember_refusal(&mut self, now: Now, row: Row, numbered: bool) {
+        let key = row.key;
+        self.shed.order.push_back((now.wall, key));
+        self.shed.unwritten.push_back(key);
+        self.shed.entries.insert(key, Entry { row: Box::new(row), written: false, numbered });
+        self.arm_shed(now);
+    }
+
+    fn arm_shed(&mut self, now: Now) {
+        if !self.shed.armed {
+            self.shed.armed = true;
+            self.core.arm(now.mono.plus(WRITE_EVERY), Timer::Shed);
+        }
+    }
+
+    /// Writes some of it down, if the store has room.
+    pub(crate) fn on_shed_due(&mut self, now: Now) {
+        self.shed.armed = false;
+        let room =
+            self.core.store_up && self.core.records.len() < self.core.config.max_store_lag / 2;
+        for _ in 0..if room { WRITE_AT_ONCE } else { 0 } {
+            let Some(key) = self.shed.unwritten.pop_front() else { break };
+            self.write_shed(now, key);
+        }
+        self.shed.forget_old(now, &self.core);
+        if !self.shed.unwritten.is_empty() {
+            self.arm_shed(now);
+        }
+    }
+
+    fn write_shed(&mut self, now: Now, key: Key) {
+        // a transaction under that key is in memory: its own record may be under way
+        if self.txns.contains_key(&key) {
+            return self.shed.unwritten.push_back(key);
+        }
+        let Some(entry) = self.shed.entries.get_mut(&key) else { return };
+        if !entry.numbered {
+            let Some(id) = self.core.spare_number(now) else {
+                return self.shed.unwritten.push_front(key);
+            };
+            entry.row.id = id;
+            entry.numbered = true;
+        }
+        self.core.persist(Record::Intent(entry.row.clone()), RecordFor::Shed(key));
+    }
+
+    pub(crate) fn on_shed_persisted(&mut self, now: Now, key: Key, result: Persisted) {
+        let Some(entry) = self.shed.entries.get_mut(&key) else { return };
+        match result {
+            Persisted::Applied(Commit { .. }) => entry.written = true,
+            Persisted::Lost(Some(found)) => {
+                let state = found.row.state;
+                entry.written = !state.is_in_flight();
+                if state == RowState::Approved && found.row.id != entry.row.id {
+                    let case =
+                        Case { id: found.row.id, kind: CaseKind::ShedButApproved, at: now.wall };
+                    self.core.case(case);
+                }
+                if state.is_in_flight() {
+                    self.shed.unwritten.push_back(key);
+                }
+            }
+            Persisted::Lost(None) | Persisted::Failed | Persisted::Unknown => {
+                self.shed.unwritten.push_back(key);
+            }
+        }
+        if !self.shed.unwritten.is_empty() {
+            self.arm_shed(now);
+        }
+    }
+
+    /// The number that a shed request's answer carried, if it is remembered.
+    #[must_use]
+    pub fn shed_number(&self, key: Key) -> Option<TxnId> {
+        self.shed.entries.get(&key).filter(|entry| entry.numbered).map(|entry| entry.row.id)
+    }
+}

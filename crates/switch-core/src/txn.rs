@@ -1,0 +1,402 @@
+//! One transaction in memory: the image of its row, who waits for it, what was decided, what is under way.
+
+use std::time::Duration;
+
+use iso8583::{Cause, Code};
+
+use crate::{
+    Digest, Found, Instant, LinkId, Now, Obligation, ObligationStatus, Outcome, OwedProof, Record,
+    RecordId, ReversalRequest, Row, RowState, Wall,
+    core::{Core, Timer},
+    event::{Asked, IssuerAnswer, Request},
+};
+
+/// What is true of a transaction in memory. Computed from its parts; docs/transitions.md shows what each event does in
+/// each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// A reversal came whose original is not in memory: its row is being looked for.
+    Looking,
+    /// The first row is being written; nothing is durable.
+    Recording,
+    /// The intent is durable and was handed to a link: whether a byte went out is not known.
+    Forwarding,
+    /// The request was written: its answer is awaited.
+    AwaitingIssuer,
+    /// An outcome was decided and is being written.
+    Concluding,
+    /// In flight, and the terminal has asked for the reversal (durable).
+    ReversalAsked,
+    /// In flight at another node, or in an earlier life: its row is read from time to time.
+    Following,
+    /// Approved, durable.
+    Approved,
+    /// Approved, and certainly not delivered (durable mark).
+    Undelivered,
+    /// Refused by the issuer.
+    Declined,
+    /// Never sent.
+    NeverSent,
+    /// No answer in time.
+    TimedOut,
+    /// Approved or contradicted, and to be undone.
+    Undone,
+    /// The reversal came before the original.
+    ReversedBeforeArrival,
+}
+
+/// The fate of the request at its issuer, as far as this life knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    /// Not handed to a link.
+    Unsent,
+    /// Handed to a link, which has not yet told.
+    Handed,
+    /// Written.
+    Written { at: Instant, link: LinkId, deadline: Instant },
+}
+
+/// What was decided. It stays decided while it is being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Conclusion {
+    Approved(Box<IssuerAnswer>),
+    Declined(Box<IssuerAnswer>),
+    /// M13.
+    Contradicted(Box<IssuerAnswer>),
+    /// M3.
+    Silent,
+    /// M14.
+    Recovered,
+    /// M5.
+    NeverSent(Cause),
+}
+
+/// The one record under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) record: RecordId,
+    pub(crate) what: Record,
+    pub(crate) since: Instant,
+    /// Its commit is unknown: the row is being read over a fenced connection (I21).
+    pub(crate) unknown: bool,
+    /// Late approvals that it records.
+    pub(crate) late: u32,
+}
+
+/// A message that waits for the transaction's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asker {
+    pub(crate) asked: Asked,
+    pub(crate) digest: Digest,
+    /// Whether it is another copy than the first.
+    pub(crate) copy: bool,
+}
+
+/// A terminal's reversal that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reverser {
+    pub(crate) asked: Asked,
+    pub(crate) amount: Option<i64>,
+}
+
+/// What is known of the approval's delivery (M10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Delivery {
+    /// Answers handed to connections that have not told yet.
+    pub(crate) offered: u32,
+    /// A connection took it: its first byte went to the kernel.
+    pub(crate) taken: bool,
+    /// A connection that asked for it certainly did not take it.
+    pub(crate) missed: bool,
+    /// This life knows of every connection that ever asked for it.
+    pub(crate) all_known: bool,
+}
+
+/// The sending of an owed reversal (M4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Sending {
+    /// Nothing to send.
+    #[default]
+    Idle,
+    /// The next attempt is due then.
+    Due(Instant),
+    /// In its issuer's queue.
+    Ready,
+    /// Handed to a link, which has not yet told.
+    Handed,
+    /// Written: its answer is awaited until then.
+    Written { deadline: Instant },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Duty {
+    pub(crate) proof: Option<OwedProof>,
+    pub(crate) sending: Sending,
+    /// Attempts written and failed.
+    pub(crate) attempts: u32,
+    /// Whether a copy may have been written before: the next must be marked as a repeat.
+    pub(crate) written_once: bool,
+    pub(crate) parked: bool,
+    /// The final answer that is to be recorded.
+    pub(crate) confirmed: Option<Code>,
+    /// A late refusal came: withdraw it unless it was written (M9).
+    pub(crate) withdraw: bool,
+    /// The attempts are to be recorded.
+    pub(crate) progress: bool,
+    /// A case is to be opened.
+    pub(crate) case: bool,
+    /// A 25 before then is not final (M4).
+    pub(crate) not_found_counts_from: Option<Instant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Txn {
+    /// The image last known to be durable; or, while `durable` is false, the one being inserted.
+    pub(crate) row: Row,
+    pub(crate) durable: bool,
+    /// Whether this life conducts it.
+    pub(crate) ours: bool,
+    pub(crate) looking: bool,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) exchange: Exchange,
+    pub(crate) conclusion: Option<Conclusion>,
+    pub(crate) askers: Vec<Asker>,
+    pub(crate) reversers: Vec<Reverser>,
+    pub(crate) delivery: Delivery,
+    pub(crate) obligation: Option<Obligation>,
+    pub(crate) duty: Duty,
+    /// Whether the kind is reversed on silence (M12).
+    pub(crate) reversible: bool,
+    pub(crate) takes_partial: bool,
+    /// Approvals that came late or unasked and are not yet in the row (M9).
+    pub(crate) late: u32,
+    /// When a failed record is tried again.
+    pub(crate) retry_at: Option<Instant>,
+    /// The instant for which `Timer::Askers` is armed.
+    pub(crate) askers_timer: Option<Instant>,
+    /// The instant for which `Timer::Grace` is armed.
+    pub(crate) grace_timer: Option<Instant>,
+    /// Whether an adopted obligation is to be written down as ours (M14).
+    pub(crate) adopt: bool,
+    /// The number a reversal names, still to be looked up.
+    pub(crate) named: Option<crate::TxnId>,
+    /// Whether it counts as in flight at its issuer.
+    pub(crate) counted: bool,
+    /// Whether its STAN is held as open at its issuer (I20).
+    pub(crate) stan_held: bool,
+    /// How long an undelivered approval waits for its terminal (M10).
+    pub(crate) grace: Duration,
+}
+
+impl Txn {
+    pub(crate) fn new(row: Row, durable: bool, ours: bool) -> Self {
+        Self {
+            // what is not known of a row that was found is told by its kind's usual policy
+            reversible: row.kind != iso8583::Kind::BalanceEnquiry,
+            row,
+            durable,
+            ours,
+            looking: false,
+            pending: None,
+            exchange: Exchange::Unsent,
+            conclusion: None,
+            askers: Vec::new(),
+            reversers: Vec::new(),
+            delivery: Delivery::default(),
+            obligation: None,
+            duty: Duty::default(),
+            takes_partial: false,
+            late: 0,
+            retry_at: None,
+            askers_timer: None,
+            grace_timer: None,
+            adopt: false,
+            named: None,
+            counted: false,
+            stan_held: false,
+            grace: Duration::ZERO,
+        }
+    }
+
+    /// A transaction found in the store.
+    pub(crate) fn found(found: Found) -> Self {
+        let mut txn = Self::new(found.row, true, false);
+        txn.obligation = found.obligation;
+        txn
+    }
+
+    pub(crate) fn state(&self) -> State {
+        if self.looking {
+            return State::Looking;
+        }
+        if !self.durable {
+            return State::Recording;
+        }
+        match self.row.state {
+            RowState::InFlight | RowState::InFlightReversalAsked if !self.ours => State::Following,
+            RowState::InFlight | RowState::InFlightReversalAsked if self.conclusion.is_some() => {
+                State::Concluding
+            }
+            RowState::InFlightReversalAsked => State::ReversalAsked,
+            RowState::InFlight => match self.exchange {
+                Exchange::Unsent | Exchange::Handed => State::Forwarding,
+                Exchange::Written { .. } => State::AwaitingIssuer,
+            },
+            RowState::Approved if self.is_marked() => State::Undelivered,
+            RowState::Approved => State::Approved,
+            RowState::Declined => State::Declined,
+            RowState::NeverSent => State::NeverSent,
+            RowState::TimedOut => State::TimedOut,
+            RowState::Undone => State::Undone,
+            RowState::ReversedBeforeArrival => State::ReversedBeforeArrival,
+        }
+    }
+
+    pub(crate) fn obligation_is(&self, status: ObligationStatus) -> bool {
+        self.obligation.as_ref().is_some_and(|obligation| obligation.status == status)
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.obligation_is(ObligationStatus::Marked)
+    }
+
+    /// The reversal is owed, and by this node.
+    pub(crate) fn owes(&self, core: &Core) -> bool {
+        self.obligation.as_ref().is_some_and(|obligation| {
+            obligation.status == ObligationStatus::Owed && obligation.owner == core.config.node
+        })
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        Outcome::of(&self.row)
+    }
+
+    /// Someone waits for its answer; the timer for the earliest is armed.
+    pub(crate) fn join(&mut self, asker: Asker, core: &mut Core) {
+        self.grace = asker.asked.grace;
+        self.askers.push(asker);
+        self.arm_askers(core);
+    }
+
+    pub(crate) fn join_reverser(&mut self, request: &ReversalRequest, core: &mut Core) {
+        self.reversers.push(Reverser { asked: request.asked.clone(), amount: request.amount });
+        self.arm_askers(core);
+    }
+
+    pub(crate) fn arm_askers(&mut self, core: &mut Core) {
+        let waiting = self.askers.iter().map(|asker| asker.asked.deadline);
+        let earliest = waiting.chain(self.reversers.iter().map(|waits| waits.asked.deadline)).min();
+        if earliest != self.askers_timer {
+            core.disarm(self.askers_timer, Timer::Askers(self.row.key));
+            if let Some(at) = earliest {
+                core.arm(at, Timer::Askers(self.row.key));
+            }
+            self.askers_timer = earliest;
+        }
+    }
+
+    pub(crate) fn pend(&mut self, record: RecordId, what: Record, now: Now) {
+        self.pending = Some(Pending { record, what, since: now.mono, unknown: false, late: 0 });
+    }
+
+    /// Whether nothing keeps it in memory.
+    pub(crate) fn is_quiet(&self, core: &Core) -> bool {
+        self.pending.is_none()
+            && !self.looking
+            && self.askers.is_empty()
+            && self.reversers.is_empty()
+            && self.late == 0
+            && self.conclusion.is_none()
+            && self.delivery.offered == 0
+            && !self.owes(core)
+            && !self.adopt
+            && !(self.ours && (self.row.state.is_in_flight() || self.is_marked()))
+            && !matches!(self.duty.sending, Sending::Handed | Sending::Written { .. })
+    }
+}
+
+impl Request {
+    /// The row of its intent.
+    pub(crate) fn row(
+        &self,
+        id: crate::TxnId,
+        state: RowState,
+        cause: Cause,
+        now: Now,
+        core: &mut Core,
+    ) -> Row {
+        Row {
+            key: self.key,
+            id,
+            day: crate::Day::default(),
+            kind: self.kind,
+            node: core.config.node,
+            epoch: core.config.epoch,
+            created: now.wall,
+            listener: self.asked.listener.clone(),
+            merchant: self.merchant.clone(),
+            terminal: self.terminal.clone(),
+            stan: self.stan,
+            amount: self.amount,
+            currency: self.currency,
+            digest: self.digest,
+            issuer: self.issuer.clone(),
+            card: self.card.clone(),
+            carried: self.carried.clone(),
+            version: 0,
+            change: core.change_mark(),
+            state,
+            cause,
+            code: None,
+            approved: 0,
+            answer: bytes::Bytes::new(),
+            copies: 0,
+            late: 0,
+            concluded: concluded_at(state, now.wall),
+        }
+    }
+}
+
+impl ReversalRequest {
+    /// The row that stands under its original's identity if the original never came (M8).
+    pub(crate) fn row(&self, id: crate::TxnId, now: Now, core: &mut Core) -> Row {
+        Row {
+            key: self.key,
+            id,
+            day: crate::Day::default(),
+            kind: self.kind,
+            node: core.config.node,
+            epoch: core.config.epoch,
+            created: now.wall,
+            listener: self.asked.listener.clone(),
+            merchant: self.merchant.clone(),
+            terminal: self.terminal.clone(),
+            stan: self.stan,
+            amount: self.amount.unwrap_or(0),
+            currency: self.currency,
+            digest: Digest::default(),
+            issuer: None,
+            card: self.card.clone(),
+            carried: self.carried.clone(),
+            version: 0,
+            change: core.change_mark(),
+            state: RowState::ReversedBeforeArrival,
+            cause: Cause::AfterReversal,
+            code: None,
+            approved: 0,
+            answer: bytes::Bytes::new(),
+            copies: 0,
+            late: 0,
+            concluded: Some(now.wall),
+        }
+    }
+}
+
+const fn concluded_at(state: RowState, now: Wall) -> Option<Wall> {
+    if state.is_in_flight() { None } else { Some(now) }
+}
+
+/// The key of a reading order: which of two images is newer.
+pub(crate) const fn is_newer(seen: &Row, known: &Row) -> bool {
+    seen.version > known.version
+}
