@@ -1,1 +1,3 @@
-//! The tokio runtime around the engine: listeners, issuers, driver
+//! The tokio runtime around the engine: listeners, issuers, driver.
+
+pub mod config;
