@@ -1,3 +1,13 @@
-//! The one binary: command line, configuration, telemetry, start-up order
+//! The one binary: command line, configuration, telemetry, start-up order.
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::run(cli::Cli::parse())
+}

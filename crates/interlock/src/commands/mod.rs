@@ -1,0 +1,36 @@
+//! The commands, and how their ends become exit statuses: 0 done, 1 failed, 2 bad usage or configuration.
+
+mod check;
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{Cli, Command},
+    config::Faults,
+};
+
+/// Runs a command to its end.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Check(options) => check::run(&options),
+    };
+    match result {
+        Ok(status) => status,
+        Err(error) => {
+            report(&error);
+            if error.is::<Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Writes an error and what caused it to standard error.
+#[expect(clippy::print_stderr, reason = "the error of a command goes to standard error")]
+fn report(error: &anyhow::Error) {
+    if let Some(faults) = error.downcast_ref::<Faults>() {
+        eprintln!("{faults}");
+        let number = faults.len();
+        eprintln!("interlock: {number} fault{} found", if number == 1 { "" } else { "s" });
+    } else {
+        eprintln!("interlock: {error:#}");
+    }
+}

@@ -1,0 +1,89 @@
+//! The configuration: TOML and environment into types, with all faults of a file reported at once.
+
+mod cross;
+mod fault;
+mod reference;
+mod reserved;
+mod section;
+mod settings;
+mod source;
+mod text;
+mod value;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(crate) use fault::{Fault, Faults};
+pub(crate) use settings::Settings;
+
+use section::Section;
+use source::Source;
+
+/// A checked configuration, and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Every key.
+    pub(crate) settings: Settings,
+    /// The directory of the file: relative paths are relative to it.
+    pub(crate) directory: PathBuf,
+    /// The file.
+    pub(crate) file: PathBuf,
+}
+
+impl Config {
+    /// Reads and checks `file` under the environment of this process.
+    ///
+    /// # Errors
+    /// All faults of the file.
+    pub(crate) fn load(file: &Path) -> Result<Self, Faults> {
+        let text = fs::read_to_string(file).map_err(|error| {
+            let message = format!("cannot be read: {error}");
+            Faults::new(
+                file,
+                vec![Fault { variable: None, line: None, key: String::new(), message }],
+            )
+        })?;
+        Self::parse(file, &text, std::env::vars())
+    }
+
+    /// Checks `text` as the content of `file`, under `environment`.
+    ///
+    /// # Errors
+    /// All faults of the text.
+    pub(crate) fn parse(
+        file: &Path,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Faults> {
+        let directory = match file.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let source = Source::new(file, text, environment)?;
+        let settings = Settings::read(&source, "", &source.root);
+        cross::check(&settings, &directory, &source);
+        source.finish(file)?;
+        Ok(Self { settings, directory, file: file.to_owned() })
+    }
+
+    /// The store's address with the path of `sqlite://` made relative to this process.
+    pub(crate) fn store_url(&self) -> String {
+        let url = &self.settings.store.0.url.0;
+        match url.strip_prefix("sqlite://") {
+            Some(path) if !path.starts_with('/') && !path.starts_with(':') => {
+                format!("sqlite://{}", self.directory.join(path).display())
+            }
+            _ => url.clone(),
+        }
+    }
+
+    /// The file of the key that protects card data, relative to this process.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.directory.join(&self.settings.card_data.0.key_file.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

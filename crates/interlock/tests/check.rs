@@ -1,0 +1,39 @@
+//! `interlock check`: the shipped examples are good, bad files end with status 2 and all their faults.
+
+use std::fs;
+
+use crate::support::{interlock, top};
+
+#[test]
+fn every_shipped_example_is_good() {
+    let mut seen = 0;
+    for entry in fs::read_dir(top().join("config")).expect("config/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            seen += 1;
+            interlock().args(["check", "--config"]).arg(&path).assert().success();
+        }
+    }
+    assert!(seen >= 2, "{seen} examples");
+}
+
+#[test]
+fn all_faults_of_a_file_come_at_once_with_status_2() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bad.toml");
+    fs::write(&path, "[node]\nid = \"a b\"\n[day]\ncutover = 3\nzones = \"UTC\"\n")
+        .expect("written");
+    let output = interlock().args(["check", "--config"]).arg(&path).assert().code(2);
+    let errors = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    for place in ["bad.toml:2: node.id: ", "bad.toml:4: day.cutover: ", "bad.toml:5: day.zones: "] {
+        assert!(errors.contains(place), "{place} is not in {errors}");
+    }
+    assert!(errors.contains("3 faults found"), "{errors}");
+}
+
+#[test]
+fn a_missing_file_and_bad_usage_end_with_status_2() {
+    interlock().args(["check", "--config", "/nonexistent/x.toml"]).assert().code(2);
+    interlock().args(["check"]).assert().code(2);
+    interlock().args(["no-such-command"]).assert().code(2);
+}

@@ -1,0 +1,4 @@
+//! The commands of the real binary, as their users call them.
+
+mod check;
+mod support;
