@@ -18,7 +18,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Checks a configuration file, its dialects and routes, without binding a port
     #[command(after_help = "Example:\n  interlock check --config /etc/interlock/interlock.toml")]
-    Check(ConfigFile),
+    Check(Check),
+}
+
+/// Options of `check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", required_unless_present = "reference")]
+    pub(crate) config: Option<PathBuf>,
+    /// Prints every key with its default and meaning, as a table
+    #[arg(long)]
+    pub(crate) reference: bool,
 }
 
 /// The configuration file of a command that needs one.

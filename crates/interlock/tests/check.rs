@@ -37,3 +37,20 @@ fn a_missing_file_and_bad_usage_end_with_status_2() {
     interlock().args(["check"]).assert().code(2);
     interlock().args(["no-such-command"]).assert().code(2);
 }
+
+/// Written anew where `UPDATE_DOCUMENTS` is set.
+#[test]
+fn the_reference_of_keys_in_the_documents_is_the_binary_s_own() {
+    let output = interlock().args(["check", "--reference"]).assert().success();
+    let made = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    let path = top().join("docs/operations.md");
+    let text = fs::read_to_string(&path).expect("docs/operations.md");
+    let (before, rest) = text.split_once("<!-- reference -->\n").expect("a mark");
+    let (written, after) = rest.split_once("<!-- /reference -->").expect("a mark");
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        let text = format!("{before}<!-- reference -->\n{made}<!-- /reference -->{after}");
+        fs::write(&path, text).expect("written");
+    } else {
+        assert_eq!(written, made, "run the tests with UPDATE_DOCUMENTS=1");
+    }
+}

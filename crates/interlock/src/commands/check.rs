@@ -2,12 +2,19 @@
 
 use std::process::ExitCode;
 
-use crate::{cli::ConfigFile, config::Config};
+use crate::{
+    cli::Check,
+    config::{Config, reference},
+};
 
 /// Checks the file, and says what it holds.
 #[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
-pub(crate) fn run(options: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&options.config)?;
+pub(crate) fn run(options: &Check) -> anyhow::Result<ExitCode> {
+    if options.reference {
+        print!("{}", reference::markdown());
+    }
+    let Some(file) = &options.config else { return Ok(ExitCode::SUCCESS) };
+    let config = Config::load(file)?;
     let settings = &config.settings;
     println!(
         "{}: good: {} listeners, {} issuers, {} routes, {} merchants",

@@ -2,7 +2,7 @@
 
 mod cross;
 mod fault;
-mod reference;
+pub(crate) mod reference;
 mod reserved;
 mod section;
 mod settings;

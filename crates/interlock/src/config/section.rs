@@ -65,13 +65,13 @@ impl<T: Leaf> Take for T {
                 });
             }
             (None, Absent::Required | Absent::Nothing) => {
-                source.fault(key, format!("missing; expected {}", T::EXPECTED));
+                source.fault(key, format!("missing; expected {}", T::expected()));
                 return T::stand_in();
             }
         };
         let lenient = source.variable(key).is_some();
         T::parse(value, lenient).unwrap_or_else(|found| {
-            source.fault(key, format!("{found}; expected {}", T::EXPECTED));
+            source.fault(key, format!("{found}; expected {}", T::expected()));
             T::stand_in()
         })
     }
@@ -86,7 +86,7 @@ impl<T: Leaf> Take for T {
         lines.push(Line {
             key: key.to_owned(),
             default,
-            accepts: T::EXPECTED.to_owned(),
+            accepts: T::expected(),
             meaning: meaning.to_owned(),
         });
     }
@@ -118,7 +118,7 @@ impl<T: Leaf> Take for List<T> {
                     Self(super::value::default_list(text).iter().filter_map(of_text).collect())
                 }
                 Absent::Required => {
-                    source.fault(key, format!("missing; expected a list of: {}", T::EXPECTED));
+                    source.fault(key, format!("missing; expected a list of: {}", T::expected()));
                     Self(Vec::new())
                 }
                 Absent::Computed(..) | Absent::Nothing => Self(Vec::new()),
@@ -132,12 +132,12 @@ impl<T: Leaf> Take for List<T> {
                 &single
             }
             _ => {
-                source.fault(key, format!("not a list; expected a list of: {}", T::EXPECTED));
+                source.fault(key, format!("not a list; expected a list of: {}", T::expected()));
                 return Self(Vec::new());
             }
         };
         if list.is_empty() && matches!(absent, Absent::Required) {
-            source.fault(key, format!("empty; expected at least one of: {}", T::EXPECTED));
+            source.fault(key, format!("empty; expected at least one of: {}", T::expected()));
         }
         let element = |(at, value): (usize, &Value)| {
             T::take(source, &format!("{key}[{at}]"), Some(value), Absent::Required)

@@ -51,13 +51,17 @@ pub(crate) struct Digits<const LOW: usize, const HIGH: usize>(pub(crate) String)
 impl<const LOW: usize, const HIGH: usize> Leaf for Digits<LOW, HIGH> {
     const EXPECTED: &'static str = "decimal digits in quotes";
 
+    fn expected() -> String {
+        let number = if LOW == HIGH { LOW.to_string() } else { format!("{LOW} to {HIGH}") };
+        format!("{number} decimal digits in quotes")
+    }
+
     fn of_text(text: &str) -> Result<Self, String> {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!("{} has other characters than digits", quoted(text)));
         }
         if !(LOW..=HIGH).contains(&text.len()) {
-            let range = if LOW == HIGH { LOW.to_string() } else { format!("{LOW} to {HIGH}") };
-            return Err(format!("{} has {} digits, not {range}", quoted(text), text.len()));
+            return Err(format!("{} has {} digits", quoted(text), text.len()));
         }
         Ok(Self(text.to_owned()))
     }
@@ -74,9 +78,13 @@ pub(crate) struct Printable<const HIGH: usize>(pub(crate) String);
 impl<const HIGH: usize> Leaf for Printable<HIGH> {
     const EXPECTED: &'static str = "text without control characters";
 
+    fn expected() -> String {
+        format!("text of 1 to {HIGH} bytes without control characters")
+    }
+
     fn of_text(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > HIGH {
-            return Err(format!("{} has {} bytes, not 1 to {HIGH}", quoted(text), text.len()));
+            return Err(format!("{} has {} bytes", quoted(text), text.len()));
         }
         if text.chars().any(char::is_control) {
             return Err(format!("{} has control characters", quoted(text)));

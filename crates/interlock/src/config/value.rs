@@ -9,6 +9,11 @@ pub(crate) trait Leaf: Sized {
     /// What is accepted, for messages and the reference.
     const EXPECTED: &'static str;
 
+    /// The same with its range.
+    fn expected() -> String {
+        Self::EXPECTED.to_owned()
+    }
+
     /// The value written as `text`.
     ///
     /// # Errors
@@ -193,12 +198,16 @@ impl<const LOW: u32, const HIGH: u32> Count<LOW, HIGH> {
             .ok()
             .filter(|number| Self::RANGE.contains(number))
             .map(Self)
-            .ok_or_else(|| format!("{number} is out of range, {LOW} to {HIGH}"))
+            .ok_or_else(|| format!("{number} is out of range"))
     }
 }
 
 impl<const LOW: u32, const HIGH: u32> Leaf for Count<LOW, HIGH> {
     const EXPECTED: &'static str = "a whole number";
+
+    fn expected() -> String {
+        format!("a whole number from {LOW} to {HIGH}")
+    }
 
     fn of_text(text: &str) -> Result<Self, String> {
         let number = text.parse().map_err(|_| format!("{} is not a number", quoted(text)))?;
