@@ -54,7 +54,7 @@ impl Message {
             |kind, message: &str| EncodeError { field: None, kind, message: message.into() };
         to.reserve(self.frame.len().max(256));
         if !dialect.header().is_empty() {
-            let header = self.header.as_ref().or(dialect.usual_header());
+            let header = self.header.as_ref().or_else(|| dialect.usual_header());
             let header = header.filter(|header| header.layout() == dialect.header());
             let expected = "not the parts of header that the dialect has";
             to.put_slice(header.ok_or_else(|| whole(ErrorKind::Header, expected))?.as_bytes());

@@ -109,9 +109,9 @@ impl Prefix {
 
     /// The largest number that it can say.
     #[must_use]
-    pub const fn largest(self) -> usize {
-        let digits = if self.bcd { self.len() * 2 } else { self.digits as usize };
-        10_usize.pow(digits as u32) - 1
+    pub fn largest(self) -> usize {
+        let digits = if self.bcd { self.len() * 2 } else { usize::from(self.digits) };
+        (0..digits).fold(0, |number, _| number * 10 + 9)
     }
 }
 

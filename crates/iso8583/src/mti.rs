@@ -43,7 +43,7 @@ impl Mti {
     /// Whether it asks for an answer: its function digit is even.
     #[must_use]
     pub const fn is_request(self) -> bool {
-        self.function() % 2 == 0
+        self.function().is_multiple_of(2)
     }
 
     /// Whether it is marked as a repeat: its last digit is odd.

@@ -62,13 +62,9 @@ fn agrees(
     digits: usize,
 ) -> bool {
     let (Some(element), Some(wanted)) = (element, wanted) else { return true };
-    dialect.element(message, element).is_none_or(|found| {
-        found.as_bytes().iter().take(digits).eq(wanted
-            .bytes()
-            .take(digits)
-            .collect::<Vec<_>>()
-            .iter())
-    })
+    let wanted = wanted.get(..digits).unwrap_or(wanted);
+    let found = dialect.element(message, element);
+    found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted)
 }
 
 fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
@@ -117,10 +113,9 @@ pub(super) fn check(
         }
     }
     let elements = dialect.elements();
-    if let Some(batch) = elements.batch.filter(|batch| row.required.contains(&batch.field)) {
-        if dialect.element(message, batch).is_none() {
-            return Err(FormatFault { field: batch.field, missing: false });
-        }
+    let batch = elements.batch.filter(|batch| row.required.contains(&batch.field));
+    if let Some(batch) = batch.filter(|batch| dialect.element(message, *batch).is_none()) {
+        return Err(FormatFault { field: batch.field, missing: false });
     }
     for element in [elements.terminal, elements.merchant] {
         let blank = |text: std::borrow::Cow<'_, str>| text.trim().is_empty();
