@@ -1,0 +1,37 @@
+//! What an issuer simulator is told at its start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use iso8583::{Dialect, Framing};
+
+use super::Script;
+
+/// Where an issuer simulator listens, how it speaks, and how it behaves.
+#[derive(Debug, Clone)]
+pub struct IssuerOptions {
+    /// `host:port`; port 0 takes a free one.
+    pub listen: String,
+    /// How it speaks.
+    pub dialect: Arc<Dialect>,
+    /// Another framing than the dialect's.
+    pub framing: Option<Framing>,
+    /// How it behaves.
+    pub script: Script,
+    /// Its ledger. An existing one is read first: what stands in it has happened.
+    pub ledger: Option<PathBuf>,
+}
+
+impl IssuerOptions {
+    /// An issuer on a free port of the loopback that behaves by amount and keeps no ledger.
+    #[must_use]
+    pub fn new(dialect: Arc<Dialect>) -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            dialect,
+            framing: None,
+            script: Script::by_amount(),
+            ledger: None,
+        }
+    }
+}

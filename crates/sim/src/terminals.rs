@@ -1,0 +1,1 @@
+//! A gentle load of simulated terminals, for trying the switch out.

@@ -1,0 +1,3 @@
+//! The simulators against each other, and ledgers with planted differences.
+
+mod reconcile;
