@@ -78,12 +78,12 @@ impl Txn {
     /// M9: recorded, never obeyed.
     fn on_late_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
         core.notice(Notice::LateAnswer(answer.issuer.clone()));
+        if !self.durable || (self.row.state.is_in_flight() && !self.ours) {
+            // its node, or recovery, will time it out and reverse it
+            return;
+        }
         if answer.approves {
-            if self.is_committed_outcome(answer) || !self.durable {
-                return;
-            }
-            if self.row.state.is_in_flight() && !self.ours {
-                // its node, or recovery, will time it out and reverse it
+            if self.is_committed_outcome(answer) {
                 return;
             }
             self.late += 1;

@@ -50,13 +50,7 @@ impl Engine {
             waits
         });
         txn.arm_askers(core);
-        // an approval that could not be made durable by then is not given: it goes on as on silence (M2, M3)
-        let unwritten =
-            txn.pending.is_none() && txn.row.state.is_in_flight() && txn.askers.is_empty();
-        if unwritten && matches!(txn.conclusion, Some(Conclusion::Approved(_))) {
-            txn.conclusion = Some(Conclusion::Silent);
-            txn.late += 1;
-        }
+        txn.give_up_unwritten(now);
         self.step(now, key);
     }
 
@@ -70,6 +64,18 @@ impl Engine {
 }
 
 impl Txn {
+    /// An approval that could not be made durable by the deadline of its answer is not given: it goes on as on silence
+    /// (M2, M3).
+    pub(crate) fn give_up_unwritten(&mut self, now: Now) {
+        let over = self.answer_by.is_some_and(|deadline| deadline <= now.mono);
+        let unwritten =
+            self.pending.is_none() && self.row.state.is_in_flight() && self.askers.is_empty();
+        if over && unwritten && matches!(self.conclusion, Some(Conclusion::Approved(_))) {
+            self.conclusion = Some(Conclusion::Silent);
+            self.late += 1;
+        }
+    }
+
     /// Certainly nobody who asked for it took it, and nobody can take it any more (M10).
     pub(crate) const fn is_undelivered(&self) -> bool {
         let delivery = &self.delivery;

@@ -164,6 +164,7 @@ impl Engine {
             }
             Record::Change(change) => {
                 txn.duty.case |= change.case.is_some();
+                txn.give_up_unwritten(now);
                 txn.retry(now, &mut self.core);
             }
             Record::Case(_) | Record::Note(_) => {}

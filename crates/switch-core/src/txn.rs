@@ -186,6 +186,8 @@ pub(crate) struct Txn {
     pub(crate) stan_held: bool,
     /// How long an undelivered approval waits for its terminal (M10).
     pub(crate) grace: Duration,
+    /// The latest deadline of those who asked for its answer.
+    pub(crate) answer_by: Option<Instant>,
 }
 
 impl Txn {
@@ -215,6 +217,7 @@ impl Txn {
             counted: false,
             stan_held: false,
             grace: Duration::ZERO,
+            answer_by: None,
         }
     }
 
@@ -274,6 +277,7 @@ impl Txn {
     /// Someone waits for its answer; the timer for the earliest is armed.
     pub(crate) fn join(&mut self, asker: Asker, core: &mut Core) {
         self.grace = asker.asked.grace;
+        self.answer_by = self.answer_by.max(Some(asker.asked.deadline));
         self.askers.push(asker);
         self.arm_askers(core);
     }

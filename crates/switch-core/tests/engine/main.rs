@@ -1,0 +1,6 @@
+//! Table tests of the engine, the published transition table, and the proof that proofs cannot be made outside.
+
+mod money;
+mod proofs;
+mod rig;
+mod transitions;

@@ -1,0 +1,413 @@
+//! The rules of money, one test a rule, each a short story with what is done at every step.
+
+use std::time::Duration;
+
+use switch_core::{Event, Persisted, Unsent};
+
+use crate::rig::{LINK, Rig, key};
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn approved() -> Rig {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.answered("00");
+    rig.taken(1);
+    rig.look();
+    rig
+}
+
+fn timed_out() -> Rig {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.pass(seconds(15));
+    rig.look();
+    rig
+}
+
+#[test]
+fn m1_nothing_is_sent_before_its_intent_is_durable() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    rig.buy(1);
+    assert_eq!(rig.look(), "insert in flight");
+    rig.release();
+    assert_eq!(rig.look(), "forward to issuer");
+}
+
+#[test]
+fn m1_an_original_that_waited_five_seconds_is_never_sent() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    rig.buy(1);
+    let (record, what) = rig.held.pop().expect("held");
+    let result = rig.apply(what);
+    rig.hold = false;
+    rig.pass(Duration::from_millis(5_001));
+    rig.look();
+    rig.tell(Event::Persisted { record, result });
+    assert_eq!(rig.look(), "change to never sent, refuse 1 (issuer-down)");
+}
+
+#[test]
+fn m2_an_approval_is_given_only_when_it_is_durable() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.hold = true;
+    rig.look();
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to approved");
+    rig.release();
+    assert_eq!(rig.look(), "approve 1 (00)");
+}
+
+#[test]
+fn m2_an_approval_that_cannot_be_made_durable_goes_on_as_on_silence() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.hold = true;
+    rig.answered("00");
+    rig.tell(Event::StoreDown);
+    rig.end_held(&Persisted::Failed);
+    rig.hold = true;
+    while rig.now.mono < rig.asked(0).deadline && rig.engine.state(key()).is_some() {
+        rig.pass(seconds(1));
+        rig.end_held(&Persisted::Failed);
+        rig.hold = true;
+        if rig.log.iter().any(|done| done == "silent 1") {
+            break;
+        }
+    }
+    rig.look();
+    rig.hold = false;
+    rig.tell(Event::StoreUp);
+    rig.pass(seconds(1));
+    assert_eq!(rig.owed(), "Owed");
+    assert_eq!(rig.look(), "change to timed out, Owed, note LateApproval, reverse");
+}
+
+#[test]
+fn m3_silence_and_the_owed_reversal_are_one_commit_before_98_is_told() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.look();
+    rig.pass(Duration::from_millis(14_999));
+    assert_eq!(rig.look(), "");
+    rig.pass(Duration::from_millis(1));
+    assert_eq!(rig.look(), "change to timed out, Owed, refuse 1 (no-answer), reverse");
+}
+
+#[test]
+fn m3_an_unknown_code_counts_as_silence() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.look();
+    rig.answered("68");
+    assert_eq!(rig.look(), "change to timed out, Owed, refuse 1 (no-answer), reverse");
+}
+
+#[test]
+fn m4_a_reversal_is_repeated_until_it_is_confirmed_and_becomes_a_case() {
+    let mut rig = timed_out();
+    for attempt in 1..=4 {
+        rig.reversal_written();
+        rig.look();
+        rig.pass(seconds(15));
+        let expected = match attempt {
+            3 => "change to timed out, progress",
+            _ => "progress",
+        };
+        assert_eq!(rig.look(), expected, "attempt {attempt}");
+        rig.pass(seconds(301));
+        assert_eq!(rig.look(), "reverse, repeated", "attempt {attempt}");
+    }
+    rig.reversal_written();
+    rig.reversal_answered("00");
+    assert_eq!(rig.look(), "change to timed out, Confirmed");
+    assert_eq!(rig.engine.gauges().reversals_owed, 0);
+    assert_eq!(rig.engine.gauges().transactions, 0);
+}
+
+#[test]
+fn m4_a_25_that_comes_early_is_asked_again() {
+    let mut rig = timed_out();
+    rig.reversal_written();
+    rig.reversal_answered("25");
+    assert_eq!(rig.look(), "progress", "within twice the timeout of the original");
+    rig.pass(seconds(14));
+    assert_eq!(rig.look(), "");
+    rig.pass(seconds(2));
+    assert_eq!(rig.look(), "reverse, repeated");
+    rig.reversal_written();
+    rig.reversal_answered("25");
+    assert_eq!(rig.look(), "change to timed out, Confirmed");
+}
+
+#[test]
+fn m5_never_sent_is_not_unknown() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.look();
+    let id = rig.id();
+    rig.tell(Event::NeverSent { id, why: Unsent::NoLink });
+    assert_eq!(rig.look(), "change to never sent, refuse 1 (issuer-down)");
+    assert_eq!(rig.owed(), "-");
+
+    let mut rig = Rig::down();
+    rig.buy(1);
+    assert_eq!(rig.look(), "insert never sent, refuse 1 (issuer-down)", "one commit");
+}
+
+#[test]
+fn m6_a_copy_gets_the_same_answer_and_never_a_second_forward() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.buy(2);
+    rig.written();
+    rig.buy(3);
+    rig.look();
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to approved, approve 1 (00), approve 2 (00), approve 3 (00)");
+    for ask in 1..=3 {
+        rig.taken(ask);
+    }
+    rig.buy(4);
+    assert_eq!(rig.look(), "change to approved, approve 4 (00)", "by a conditional update");
+
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.answered("51");
+    rig.look();
+    rig.buy(2);
+    assert_eq!(rig.look(), "refuse 2 (issuer)", "a refusal from memory");
+}
+
+#[test]
+fn m6_once_a_reversal_is_owed_the_answer_is_98() {
+    let mut rig = timed_out();
+    rig.buy(2);
+    assert_eq!(rig.look(), "refuse 2 (no-answer)");
+}
+
+#[test]
+fn m7_other_content_and_late_copies_are_refused() {
+    let mut rig = approved();
+    let mut other = rig.request(2);
+    other.digest = switch_core::Digest([8; 16]);
+    rig.tell(Event::Request(Box::new(other)));
+    assert_eq!(rig.look(), "refuse 2 (duplicate), note OtherContent");
+    rig.pass(seconds(601));
+    rig.buy(3);
+    assert_eq!(rig.look(), "refuse 3 (duplicate), note OtherContent");
+}
+
+#[test]
+fn m8_a_terminals_reversal_wins_every_race() {
+    let mut rig = approved();
+    rig.reverse(2, 100);
+    assert_eq!(rig.look(), "change to undone, Owed, done 2, reverse");
+
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.look();
+    rig.reverse(2, 100);
+    assert_eq!(rig.look(), "change to in flight, reversal asked, done 2, refuse 1 (no-answer)");
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to undone, Owed, reverse");
+
+    let mut rig = Rig::new();
+    rig.reverse(1, 100);
+    assert_eq!(rig.look(), "read, insert reversed before arrival, done 1");
+    rig.buy(2);
+    assert_eq!(rig.look(), "refuse 2 (after-reversal)", "never forwarded");
+}
+
+#[test]
+fn m8_another_amount_is_refused_and_nothing_changes_after_a_refusal() {
+    let mut rig = approved();
+    rig.reverse(2, 99);
+    assert_eq!(rig.look(), "refuse 2 (amount-differs)");
+    let mut rig = timed_out();
+    rig.reverse(2, 100);
+    assert_eq!(rig.look(), "done 2");
+}
+
+#[test]
+fn m8_a_reversal_that_comes_while_the_approval_is_being_written_prevents_it() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.hold = true;
+    rig.answered("00");
+    rig.reverse(2, 100);
+    rig.look();
+    rig.release();
+    assert_eq!(rig.look(), "change to undone, Owed, done 2, refuse 1 (no-answer), reverse");
+}
+
+#[test]
+fn m9_a_late_approval_is_recorded_and_reversed_never_obeyed() {
+    let mut rig = timed_out();
+    rig.reversal_written();
+    rig.reversal_answered("00");
+    rig.look();
+    rig.answered("00");
+    assert_eq!(
+        rig.look(),
+        "read, change to timed out, Owed, reverse, repeated",
+        "owed again, as a repeat"
+    );
+}
+
+#[test]
+fn m9_a_late_refusal_withdraws_a_reversal_that_was_not_written() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.tell(Event::LinkDown { issuer: std::sync::Arc::from("issuer"), link: LINK });
+    rig.pass(seconds(15));
+    rig.look();
+    rig.answered("51");
+    assert_eq!(rig.look(), "note LateRefusal, change to timed out, Withdrawn");
+    rig.answered("00");
+    rig.look();
+    assert_eq!(rig.owed(), "Owed", "an approval after that is owed again");
+}
+
+#[test]
+fn m10_an_approval_certainly_not_delivered_is_reversed_after_the_grace_time() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.answered("00");
+    rig.look();
+    rig.dropped(1);
+    assert_eq!(rig.look(), "change to approved, Marked");
+    rig.pass(seconds(59));
+    assert_eq!(rig.look(), "");
+    rig.pass(seconds(1));
+    assert_eq!(rig.look(), "change to undone, Owed, reverse");
+}
+
+#[test]
+fn m10_a_repeat_within_the_grace_time_gets_the_approval() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.gone(1);
+    rig.look();
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to approved, Marked", "the mark is part of the commit");
+    rig.buy(2);
+    assert_eq!(rig.look(), "change to approved, Cleared, approve 2 (00)");
+    rig.taken(2);
+    rig.pass(seconds(100));
+    assert_eq!(rig.look(), "");
+    assert_eq!(rig.owed(), "Cleared");
+}
+
+#[test]
+fn m13_an_answer_that_contradicts_the_request_is_a_fault_and_reversed() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.look();
+    let mut answer = rig.answer("00");
+    answer.amount = Some(99);
+    rig.tell(Event::Answer(Box::new(answer)));
+    assert_eq!(rig.look(), "change to undone, Owed, refuse 1 (contradicted), reverse");
+}
+
+#[test]
+fn m14_recovery_is_reversal_and_recovering_twice_changes_nothing_more() {
+    let mut before = Rig::new();
+    before.buy(1);
+    before.written();
+    let found = before.rows.get(&key()).expect("row").clone();
+    let mut rig = Rig::new();
+    rig.rows.insert(key(), found.clone());
+    rig.tell(Event::Recovered(Box::new(found.clone())));
+    assert_eq!(rig.look(), "change to timed out, Owed, reverse");
+    rig.tell(Event::Recovered(Box::new(found)));
+    assert_eq!(rig.look(), "");
+}
+
+#[test]
+fn m14_an_owed_reversal_of_an_earlier_life_is_adopted_and_sent_as_a_repeat() {
+    let before = timed_out();
+    let found = before.rows.get(&key()).expect("row").clone();
+    let mut rig = Rig::new();
+    rig.rows.insert(key(), found.clone());
+    rig.tell(Event::Recovered(Box::new(found)));
+    assert_eq!(rig.look(), "progress, reverse, repeated");
+}
+
+#[test]
+fn m15_with_the_store_down_new_work_is_refused_at_once_and_alike() {
+    let mut rig = Rig::new();
+    rig.tell(Event::StoreDown);
+    rig.buy(1);
+    rig.buy(2);
+    assert_eq!(rig.look(), "refuse 1 (system-down), refuse 2 (system-down)");
+    rig.tell(Event::StoreUp);
+    rig.buy(3);
+    assert_eq!(rig.look(), "insert never sent, refuse 3 (system-down)", "written down later");
+}
+
+#[test]
+fn m16_new_work_over_a_bound_is_shed() {
+    let mut rig = Rig::new();
+    for stan in 0..10 {
+        let mut request = rig.request(stan.into());
+        request.key = switch_core::Key::new(key().terminal(), 2, stan, request.kind);
+        rig.tell(Event::Request(Box::new(request)));
+    }
+    rig.look();
+    rig.buy(11);
+    assert_eq!(rig.look(), "refuse 11 (issuer-down)");
+}
+
+#[test]
+fn i21_an_unknown_commit_is_read_before_anything_is_done() {
+    for applied in [true, false] {
+        let mut rig = Rig::new();
+        rig.hold = true;
+        rig.buy(1);
+        if applied {
+            let what = rig.held.first().expect("held").1.clone();
+            rig.apply(what);
+        }
+        rig.look();
+        let record = rig.held.first().expect("held").0;
+        rig.held.clear();
+        rig.tell(Event::Persisted { record, result: Persisted::Unknown });
+        assert_eq!(rig.look(), "read");
+        rig.hold = false;
+        let read = rig.reads.pop().expect("read");
+        rig.answer_read(read);
+        rig.pass(Duration::ZERO);
+        let expected = if applied { "forward to issuer" } else { "refuse 1 (system-down)" };
+        assert_eq!(rig.look(), expected);
+    }
+}
+
+#[test]
+fn drain_times_out_what_is_in_flight() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.look();
+    rig.tell(Event::Drain);
+    assert_eq!(rig.look(), "change to timed out, Owed, refuse 1 (no-answer), reverse");
+    assert!(rig.engine.is_idle());
+}

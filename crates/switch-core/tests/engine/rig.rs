@@ -1,0 +1,363 @@
+//! An engine with a store in memory, a link, and a clock that the test turns.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use iso8583::{Code, Kind};
+use switch_core::{
+    AskId, Asked, Card, Commit, Day, Digest, Effect, Engine, EngineConfig, Event, Found,
+    IssuerAnswer, IssuerPolicy, Key, LinkId, Now, NumberBlock, Obligation, Persisted, Read, Record,
+    RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, TerminalKey, TxnId,
+};
+
+pub(crate) const ISSUER: &str = "issuer";
+pub(crate) const LINK: LinkId = LinkId(7);
+
+pub(crate) struct Rig {
+    pub(crate) engine: Engine,
+    pub(crate) now: Now,
+    pub(crate) rows: BTreeMap<Key, Found>,
+    /// Records that wait, while `hold` is set.
+    pub(crate) held: Vec<(RecordId, Record)>,
+    pub(crate) hold: bool,
+    /// What was done since the last look, one word or two each.
+    pub(crate) log: Vec<String>,
+    pub(crate) reads: Vec<Read>,
+}
+
+pub(crate) fn key() -> Key {
+    Key::new(TerminalKey([1; 8]), 1, 42, Kind::Purchase)
+}
+
+pub(crate) fn policy() -> IssuerPolicy {
+    let code = |text| Code::new(text).expect("code");
+    IssuerPolicy {
+        name: Arc::from(ISSUER),
+        timeout: Duration::from_secs(15),
+        max_in_flight: 10,
+        unknown_codes: vec![code("68"), code("98")],
+        reversal: ReversalSchedule {
+            first: Duration::from_secs(2),
+            factor: 2.0,
+            longest: Duration::from_secs(300),
+            attempts: 3,
+            max_in_flight: 100,
+            final_codes: vec![code("00"), code("25")],
+        },
+    }
+}
+
+impl Rig {
+    /// A link is up and numbers are there.
+    pub(crate) fn new() -> Self {
+        let mut rig = Self::down();
+        rig.tell(Event::LinkUp { issuer: Arc::from(ISSUER), link: LINK });
+        rig.log.clear();
+        rig
+    }
+
+    /// No link is up.
+    pub(crate) fn down() -> Self {
+        let config = EngineConfig { issuers: vec![policy()], ..EngineConfig::default() };
+        let mut rig = Self {
+            engine: Engine::new(config),
+            now: Now {
+                mono: switch_core::Instant(1_000_000_000),
+                wall: switch_core::Wall(1_700_000_000_000_000),
+            },
+            rows: BTreeMap::new(),
+            held: Vec::new(),
+            hold: false,
+            log: Vec::new(),
+            reads: Vec::new(),
+        };
+        rig.tell(Event::Numbers(NumberBlock { first: 1, count: 10_000, skip: Vec::new() }));
+        rig.log.clear();
+        rig
+    }
+
+    /// Lets time pass, deadlines included.
+    pub(crate) fn pass(&mut self, wait: Duration) {
+        let end = Now { mono: self.now.mono.plus(wait), wall: self.now.wall.plus(wait) };
+        while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end.mono) {
+            let step = at.since(self.now.mono);
+            self.now = Now { mono: at.max(self.now.mono), wall: self.now.wall.plus(step) };
+            self.engine.handle_timeout(self.now);
+            self.perform();
+        }
+        self.now = end;
+        self.engine.handle_timeout(self.now);
+        self.perform();
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.engine.handle(self.now, event);
+        self.perform();
+    }
+
+    /// What was done since the last look.
+    pub(crate) fn look(&mut self) -> String {
+        let log = std::mem::take(&mut self.log);
+        let runs = log.chunk_by(|one, next| one == next).map(|run| match (run, run.len()) {
+            ([done, ..], 1) => done.clone(),
+            ([done, ..], times) => format!("{done} × {times}"),
+            ([], _) => String::new(),
+        });
+        runs.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Ends what was held: each record with what `end` makes of it.
+    pub(crate) fn release(&mut self) {
+        self.hold = false;
+        for (record, what) in std::mem::take(&mut self.held) {
+            let result = self.apply(what);
+            self.engine.handle(self.now, Event::Persisted { record, result });
+        }
+        self.perform();
+    }
+
+    /// Ends what was held without applying it.
+    pub(crate) fn end_held(&mut self, result: &Persisted) {
+        self.hold = false;
+        for (record, _) in std::mem::take(&mut self.held) {
+            self.engine.handle(self.now, Event::Persisted { record, result: result.clone() });
+        }
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Persist { record, what } => {
+                    self.log.extend(describe(&what));
+                    if self.hold {
+                        self.held.push((record, what));
+                    } else {
+                        let result = self.apply(what);
+                        self.engine.handle(self.now, Event::Persisted { record, result });
+                    }
+                }
+                Effect::Read(read) => {
+                    self.log.push("read".to_owned());
+                    if self.hold {
+                        self.reads.push(read);
+                    } else {
+                        self.answer_read(read);
+                    }
+                }
+                Effect::Forward(forward) => self.log.push(format!("forward to {}", forward.issuer)),
+                Effect::Reverse(out) => {
+                    self.log.push(if out.repeat {
+                        "reverse, repeated".to_owned()
+                    } else {
+                        "reverse".to_owned()
+                    });
+                }
+                Effect::Reply { ask, reply } => {
+                    let text = match reply {
+                        Reply::Approved { outcome, .. } => {
+                            format!("approve {} ({})", ask.0, outcome.code.expect("code"))
+                        }
+                        Reply::Refused(outcome) => {
+                            format!("refuse {} ({})", ask.0, outcome.cause.name())
+                        }
+                        Reply::Done(_) => format!("done {}", ask.0),
+                    };
+                    self.log.push(text);
+                }
+                Effect::Silent(ask) => self.log.push(format!("silent {}", ask.0)),
+                Effect::Close(ask) => self.log.push(format!("close {}", ask.0)),
+                Effect::DrawNumbers | Effect::Notice(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn answer_read(&mut self, read: Read) {
+        let found = match read {
+            Read::Key(key) | Read::Confirm { key, .. } | Read::AnyDay(key) => {
+                self.rows.get(&key).cloned()
+            }
+            Read::Id(id) => self.rows.values().find(|found| found.row.id == id).cloned(),
+        };
+        self.engine.handle(self.now, Event::RowRead { read, found: Ok(found.map(Box::new)) });
+    }
+
+    pub(crate) fn apply(&mut self, what: Record) -> Persisted {
+        let commit = Commit { day: Day(1), since: self.now.mono };
+        match what {
+            Record::Intent(row) => {
+                if let Some(found) = self.rows.get(&row.key) {
+                    return Persisted::Lost(Some(Box::new(found.clone())));
+                }
+                let row = Row { day: Day(1), ..*row };
+                self.rows.insert(row.key, Found { row, obligation: None, within_horizon: true });
+            }
+            Record::Change(change) => {
+                let Some(found) = self.rows.get_mut(&change.row.key) else {
+                    return Persisted::Lost(None);
+                };
+                if found.row.version + 1 != change.row.version {
+                    return Persisted::Lost(Some(Box::new(found.clone())));
+                }
+                found.row = change.row;
+                if let Some(write) = change.obligation {
+                    let known = found.obligation.as_ref();
+                    found.obligation = Some(Obligation {
+                        id: found.row.id,
+                        status: write.status,
+                        cause: write.cause,
+                        owner: found.row.node,
+                        attempts: known.map_or(0, |known| known.attempts),
+                        opened: known.map_or(write.at, |known| known.opened),
+                        due: write.due,
+                        parked: false,
+                    });
+                }
+            }
+            Record::Progress(progress) => {
+                if let Some(known) =
+                    self.rows.get_mut(&progress.key).and_then(|found| found.obligation.as_mut())
+                {
+                    known.attempts = progress.attempts;
+                    known.parked = progress.parked;
+                }
+            }
+            Record::Case(_) | Record::Note(_) => {}
+        }
+        Persisted::Applied(commit)
+    }
+
+    pub(crate) fn asked(&self, ask: u64) -> Asked {
+        Asked {
+            ask: AskId(ask),
+            listener: Arc::from("pos"),
+            deadline: self.now.mono.plus(Duration::from_secs(50)),
+            grace: Duration::from_secs(60),
+        }
+    }
+
+    pub(crate) fn request(&self, ask: u64) -> Request {
+        Request {
+            asked: self.asked(ask),
+            key: key(),
+            kind: Kind::Purchase,
+            digest: Digest([9; 16]),
+            refusal: None,
+            issuer: Some(Arc::from(ISSUER)),
+            reversed_on_silence: true,
+            takes_partial: false,
+            merchant: Bytes::from_static(b"M"),
+            terminal: Bytes::from_static(b"T"),
+            stan: 42,
+            amount: 100,
+            currency: *b"156",
+            card: Card::default(),
+            carried: Bytes::new(),
+        }
+    }
+
+    pub(crate) fn buy(&mut self, ask: u64) {
+        let request = self.request(ask);
+        self.tell(Event::Request(Box::new(request)));
+    }
+
+    pub(crate) fn reverse(&mut self, ask: u64, amount: i64) {
+        let request = ReversalRequest {
+            asked: self.asked(ask),
+            key: key(),
+            kind: Kind::Purchase,
+            rrn: None,
+            merchant: Bytes::from_static(b"M"),
+            terminal: Bytes::from_static(b"T"),
+            stan: 42,
+            amount: Some(amount),
+            currency: *b"156",
+            card: Card::default(),
+            carried: Bytes::new(),
+        };
+        self.tell(Event::Reversal(Box::new(request)));
+    }
+
+    /// The number of the transaction under test.
+    pub(crate) fn id(&self) -> TxnId {
+        self.rows.get(&key()).map_or(TxnId(1), |found| found.row.id)
+    }
+
+    pub(crate) fn written(&mut self) {
+        let id = self.id();
+        self.tell(Event::Written { id, link: LINK });
+    }
+
+    pub(crate) fn answer(&self, code: &str) -> IssuerAnswer {
+        IssuerAnswer {
+            issuer: Arc::from(ISSUER),
+            id: self.id(),
+            to_reversal: false,
+            code: Code::new(code).expect("code"),
+            approves: code == "00",
+            partial: false,
+            amount: Some(100),
+            currency: Some(*b"156"),
+            card_hash: None,
+            terminal: None,
+            merchant: None,
+            answer: Bytes::new(),
+        }
+    }
+
+    pub(crate) fn answered(&mut self, code: &str) {
+        let answer = self.answer(code);
+        self.tell(Event::Answer(Box::new(answer)));
+    }
+
+    pub(crate) fn reversal_answered(&mut self, code: &str) {
+        let answer = IssuerAnswer { to_reversal: true, ..self.answer(code) };
+        self.tell(Event::Answer(Box::new(answer)));
+    }
+
+    pub(crate) fn reversal_written(&mut self) {
+        let id = self.id();
+        self.tell(Event::ReversalWritten { id, link: LINK });
+    }
+
+    pub(crate) fn taken(&mut self, ask: u64) {
+        self.tell(Event::ReplyWritten { ask: AskId(ask), key: key() });
+    }
+
+    pub(crate) fn dropped(&mut self, ask: u64) {
+        self.tell(Event::ReplyDropped { ask: AskId(ask), key: key() });
+    }
+
+    pub(crate) fn gone(&mut self, ask: u64) {
+        self.tell(Event::TerminalGone { ask: AskId(ask), key: key() });
+    }
+
+    /// The state in memory, or of the row.
+    pub(crate) fn state(&self) -> String {
+        let memory = self.engine.state(key()).map(|state| format!("{state:?}"));
+        let row = || {
+            self.rows
+                .get(&key())
+                .map_or_else(|| "-".to_owned(), |found| format!("({})", found.row.state.name()))
+        };
+        memory.unwrap_or_else(row)
+    }
+
+    pub(crate) fn owed(&self) -> String {
+        let known = self.rows.get(&key()).and_then(|found| found.obligation.as_ref());
+        known.map_or_else(|| "-".to_owned(), |known| format!("{:?}", known.status))
+    }
+}
+
+fn describe(what: &Record) -> Option<String> {
+    Some(match what {
+        Record::Intent(row) => format!("insert {}", row.state.name()),
+        Record::Change(change) => match change.obligation {
+            Some(write) => format!("change to {}, {:?}", change.row.state.name(), write.status),
+            None => format!("change to {}", change.row.state.name()),
+        },
+        Record::Progress(_) => "progress".to_owned(),
+        Record::Case(_) => "case".to_owned(),
+        Record::Note(note) => format!("note {:?}", note.kind),
+    })
+}
