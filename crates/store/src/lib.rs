@@ -1,1 +1,32 @@
-//! Durable transaction state on Postgres and SQLite, by group commit under a fence
+//! Durable transaction state on Postgres and SQLite, by group commit under a fence.
+//!
+//! [`Store`] is one of two back ends with the same functions. A node takes its [`Lease`], starts a [`Writer`] for each
+//! [`Lane`], recovers what its earlier lives left, and then hands over records; what became of them comes back as
+//! [`Report`]s. Functions that write are safe to drop: the work goes on in a task of its own.
+
+mod batch;
+mod calendar;
+mod config;
+mod connection;
+mod days;
+mod error;
+mod fault;
+mod horizon;
+mod image;
+mod node;
+mod numbers;
+mod recovery;
+mod schema;
+mod sqlite;
+mod store;
+mod writer;
+
+pub use calendar::{Calendar, DayConfig};
+pub use config::StoreConfig;
+pub use days::DaysKept;
+pub use error::StoreError;
+pub use horizon::Horizon;
+pub use node::{Beat, Estate, Lane, Lease, SilenceTracker};
+pub use sqlite::SqliteStore;
+pub use store::Store;
+pub use writer::{Report, Writer, WriterHandle};

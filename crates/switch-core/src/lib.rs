@@ -31,6 +31,9 @@ mod terminal_reversal;
 mod time;
 mod txn;
 
+// The codec's words that stand in rows and events, for the floors above that may not import the codec.
+pub use iso8583::{Cause, Code, Kind};
+
 pub use durable::{Durable, OwedProof};
 pub use effect::{
     DuplicateResult, Effect, Forward, Notice, Outcome, Read, Reply, ReversalOut, ReversalResult,

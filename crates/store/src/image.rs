@@ -1,0 +1,213 @@
+//! The columns of a transaction and of its obligation, and how a row of either back end becomes a `Found`.
+
+use bytes::Bytes;
+use switch_core::{
+    Card, Cause, Code, Day, Digest, Epoch, Found, Key, Kind, NodeNo, Obligation, ObligationCause,
+    ObligationStatus, Row, RowState, TxnId, Wall,
+};
+
+use crate::{StoreError, horizon::Horizon};
+
+/// The columns of `txn`, in the order in which they are inserted.
+pub(crate) const COLUMNS: &str = "id, created, amount, day, node, epoch, stan, kind, key, listener, merchant, terminal, \
+     currency, digest, issuer, card_hash, card_first6, card_last4, card_sealed, carried, version, change, state, cause, \
+     code, approved, answer, copies, late, concluded";
+
+/// What a `Found` is read from: `txn AS t` left-joined with `obligation AS o`.
+pub(crate) const FOUND: &str = "t.id, t.created, t.amount, t.day, t.node, t.epoch, t.stan, t.kind, t.key, t.listener, \
+     t.merchant, t.terminal, t.currency, t.digest, t.issuer, t.card_hash, t.card_first6, t.card_last4, t.card_sealed, \
+     t.carried, t.version, t.change, t.state, t.cause, t.code, t.approved, t.answer, t.copies, t.late, t.concluded, \
+     o.status, o.cause, o.owner, o.attempts, o.opened, o.due, o.parked";
+
+/// What an obligation copies from its transaction, so that it outlives the leaf of its day (M4).
+pub(crate) const COPIED: &str = "id, day, key, kind, created, amount, stan, listener, merchant, terminal, currency, issuer, \
+     card_hash, card_first6, card_last4, card_sealed, carried";
+
+/// One row as either back end gives it, in the order of [`FOUND`].
+pub(crate) struct Image {
+    pub(crate) id: i64,
+    pub(crate) created: i64,
+    pub(crate) amount: i64,
+    pub(crate) day: i32,
+    pub(crate) node: i32,
+    pub(crate) epoch: i32,
+    pub(crate) stan: i32,
+    pub(crate) kind: i16,
+    pub(crate) key: Vec<u8>,
+    pub(crate) listener: String,
+    pub(crate) merchant: Vec<u8>,
+    pub(crate) terminal: Vec<u8>,
+    pub(crate) currency: Vec<u8>,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) card: [Vec<u8>; 4],
+    pub(crate) carried: Vec<u8>,
+    pub(crate) version: i32,
+    pub(crate) change: i64,
+    pub(crate) state: i16,
+    pub(crate) cause: i16,
+    pub(crate) code: Option<String>,
+    pub(crate) approved: i64,
+    pub(crate) answer: Vec<u8>,
+    pub(crate) copies: i32,
+    pub(crate) late: i32,
+    pub(crate) concluded: Option<i64>,
+    pub(crate) obligation: Option<(i16, i16, i32, i32, i64, i64, bool)>,
+}
+
+/// Makes `image_of`, which reads an [`Image`] from a row type of one back end.
+macro_rules! image_of {
+    ($row:ty) => {
+        pub(crate) fn image_of(row: &$row) -> Result<crate::image::Image, sqlx::Error> {
+            use sqlx::Row as _;
+            let obligation = match row.try_get::<Option<i16>, _>(30)? {
+                None => None,
+                Some(status) => Some((
+                    status,
+                    row.try_get(31)?,
+                    row.try_get(32)?,
+                    row.try_get(33)?,
+                    row.try_get(34)?,
+                    row.try_get(35)?,
+                    row.try_get(36)?,
+                )),
+            };
+            Ok(crate::image::Image {
+                id: row.try_get(0)?,
+                created: row.try_get(1)?,
+                amount: row.try_get(2)?,
+                day: row.try_get(3)?,
+                node: row.try_get(4)?,
+                epoch: row.try_get(5)?,
+                stan: row.try_get(6)?,
+                kind: row.try_get(7)?,
+                key: row.try_get(8)?,
+                listener: row.try_get(9)?,
+                merchant: row.try_get(10)?,
+                terminal: row.try_get(11)?,
+                currency: row.try_get(12)?,
+                digest: row.try_get(13)?,
+                issuer: row.try_get(14)?,
+                card: [row.try_get(15)?, row.try_get(16)?, row.try_get(17)?, row.try_get(18)?],
+                carried: row.try_get(19)?,
+                version: row.try_get(20)?,
+                change: row.try_get(21)?,
+                state: row.try_get(22)?,
+                cause: row.try_get(23)?,
+                code: row.try_get(24)?,
+                approved: row.try_get(25)?,
+                answer: row.try_get(26)?,
+                copies: row.try_get(27)?,
+                late: row.try_get(28)?,
+                concluded: row.try_get(29)?,
+                obligation,
+            })
+        }
+    };
+}
+pub(crate) use image_of;
+
+impl Image {
+    /// The row that this is, with its obligation.
+    pub(crate) fn found(self, horizon: Option<Horizon>) -> Result<Found, StoreError> {
+        let day = Day(self.day);
+        let id = TxnId(count(self.id));
+        let obligation = self.obligation.map(|stored| obligation_of(id, stored)).transpose()?;
+        let [hash, first6, last4, sealed] = self.card;
+        let row = Row {
+            key: Key(array(&self.key, "identity")?),
+            id,
+            day,
+            kind: known("kind", self.kind, Kind::from_number)?,
+            node: NodeNo(self.node),
+            epoch: Epoch(self.epoch),
+            created: Wall(self.created),
+            listener: self.listener.into(),
+            merchant: self.merchant.into(),
+            terminal: self.terminal.into(),
+            stan: unsigned(self.stan),
+            amount: self.amount,
+            currency: array(&self.currency, "currency")?,
+            digest: Digest(array(&self.digest, "digest")?),
+            issuer: self.issuer.map(Into::into),
+            card: Card {
+                hash: array(&hash, "card hash")?,
+                first6: array(&first6, "card's first six")?,
+                last4: array(&last4, "card's last four")?,
+                sealed: Bytes::from(sealed),
+            },
+            carried: self.carried.into(),
+            version: unsigned(self.version),
+            change: self.change.cast_unsigned(),
+            state: known("state", self.state, RowState::from_number)?,
+            cause: known("cause", self.cause, Cause::from_number)?,
+            code: self.code.as_deref().map(code_of).transpose()?,
+            approved: self.approved,
+            answer: self.answer.into(),
+            copies: unsigned(self.copies),
+            late: unsigned(self.late),
+            concluded: self.concluded.map(Wall),
+        };
+        let within_horizon = horizon.is_some_and(|horizon| horizon.holds(day));
+        Ok(Found { row, obligation, within_horizon })
+    }
+}
+
+fn obligation_of(
+    id: TxnId,
+    (status, cause, owner, attempts, opened, due, parked): (i16, i16, i32, i32, i64, i64, bool),
+) -> Result<Obligation, StoreError> {
+    Ok(Obligation {
+        id,
+        status: known("obligation's status", status, ObligationStatus::from_number)?,
+        cause: known("obligation's cause", cause, ObligationCause::from_number)?,
+        owner: NodeNo(owner),
+        attempts: unsigned(attempts),
+        opened: Wall(opened),
+        due: Wall(due),
+        parked,
+    })
+}
+
+fn code_of(text: &str) -> Result<Code, StoreError> {
+    Code::new(text).map_err(|_| StoreError::Corrupt { what: "response code", value: 0 })
+}
+
+pub(crate) fn known<T>(
+    what: &'static str,
+    number: i16,
+    from: impl Fn(u8) -> Option<T>,
+) -> Result<T, StoreError> {
+    u8::try_from(number)
+        .ok()
+        .and_then(from)
+        .ok_or(StoreError::Corrupt { what, value: i64::from(number) })
+}
+
+pub(crate) fn array<const N: usize>(
+    bytes: &[u8],
+    what: &'static str,
+) -> Result<[u8; N], StoreError> {
+    let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    bytes.try_into().map_err(|_| StoreError::Corrupt { what, value: length })
+}
+
+/// A count that the store keeps in a signed column. Counts begin at 0, so that nothing is lost.
+pub(crate) fn unsigned(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+/// As [`unsigned`], for numbers of transactions.
+pub(crate) fn count(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A count for a signed column; one beyond it stays at its end.
+pub(crate) fn signed(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// As [`signed`], for numbers of transactions.
+pub(crate) fn long(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,213 @@
+//! A node's hold on its number: lanes, lease, beats, and when another node counts as dead.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use switch_core::{Epoch, Instant, NodeNo, TxnId};
+
+use crate::image;
+
+/// Which of a node's two writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Inserts.
+    Intents = 1,
+    /// Changes and all else.
+    Outcomes = 2,
+}
+
+impl Lane {
+    /// Both, in the order in which their fences are locked.
+    pub const ALL: [Self; 2] = [Self::Intents, Self::Outcomes];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> i16 {
+        match self {
+            Self::Intents => 1,
+            Self::Outcomes => 2,
+        }
+    }
+
+    /// The label in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intents => "intents",
+            Self::Outcomes => "outcomes",
+        }
+    }
+}
+
+/// What a node conducts beside its own: rows of this node in epochs below this one (M14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Estate {
+    /// Whose rows.
+    pub node: NodeNo,
+    /// Of its lives before this one.
+    pub below: Epoch,
+}
+
+/// The right to write as a node, for one life of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The number that stands for the node's name.
+    pub node: NodeNo,
+    /// This life.
+    pub epoch: Epoch,
+    /// What must be recovered: the node's own earlier lives first, then nodes that it took over and that did not return.
+    pub estates: Vec<Estate>,
+}
+
+/// A node's last beat as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// Whose.
+    pub node: NodeNo,
+    /// Its name.
+    pub name: String,
+    /// The host it runs on.
+    pub host: String,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// How many beats it ever made.
+    pub count: i64,
+    /// No transaction of it below this number is open.
+    pub lowest_open: TxnId,
+    /// Whether its epoch was set by a take-over, so that there is nothing left to take.
+    pub taken: bool,
+}
+
+impl Beat {
+    pub(crate) fn of_columns(
+        (node, name, host, count, lowest_open, epoch, taken_epoch): BeatColumns,
+    ) -> Self {
+        Self {
+            node: NodeNo(node),
+            name,
+            host,
+            epoch: Epoch(epoch),
+            count,
+            lowest_open: TxnId(image::count(lowest_open)),
+            taken: taken_epoch == Some(epoch),
+        }
+    }
+}
+
+/// Node, name, host, beats, lowest open number, epoch, epoch of the last take-over.
+pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>);
+
+/// Whether the leased node's own estate was handed over whole: before that a beat may not move the number below which
+/// nothing is open, or a crash in the recovery would lose what was not yet recovered (M14).
+#[derive(Debug, Default)]
+pub(crate) struct Recovered(Mutex<Option<(NodeNo, bool)>>);
+
+impl Recovered {
+    /// A life begins.
+    pub(crate) fn begin(&self, node: NodeNo) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((node, false));
+    }
+
+    /// The last of this node's estate was handed over.
+    pub(crate) fn finish(&self, node: NodeNo) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((own, done)) = state.as_mut() {
+            *done |= *own == node;
+        }
+    }
+
+    /// What a beat may say.
+    pub(crate) fn allow(&self, lowest_open: Option<TxnId>) -> Option<TxnId> {
+        let state = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lowest_open.filter(|_| state.is_some_and(|(_, done)| done))
+    }
+}
+
+/// Says which other nodes are dead: those whose beat stood still for the whole patience while one's own beats succeeded.
+/// Told the time on one's own monotonic clock; nothing is compared between clocks.
+#[derive(Debug)]
+pub struct SilenceTracker {
+    own: NodeNo,
+    patience: Duration,
+    last_own: Option<Instant>,
+    seen: BTreeMap<NodeNo, (Epoch, i64, Instant)>,
+}
+
+impl SilenceTracker {
+    /// A beat stands still for so long before its node is dead.
+    pub const PATIENCE: Duration = Duration::from_secs(15);
+    /// Two own beats further apart than this break the watch: it begins anew.
+    const GAP: Duration = Duration::from_secs(5);
+
+    /// A tracker for this node.
+    #[must_use]
+    pub const fn new(own: NodeNo) -> Self {
+        Self { own, patience: Self::PATIENCE, last_own: None, seen: BTreeMap::new() }
+    }
+
+    /// One's own beat succeeded now, and these were all nodes' beats. Gives the dead ones with the epoch to take.
+    pub fn observe(&mut self, now: Instant, beats: &[Beat]) -> Vec<(NodeNo, Epoch)> {
+        let broken = self.last_own.is_none_or(|last| now.since(last) > Self::GAP);
+        if broken {
+            self.seen.clear();
+        }
+        self.last_own = Some(now);
+        let mut dead = Vec::new();
+        for beat in beats.iter().filter(|beat| beat.node != self.own && !beat.taken) {
+            let seen = self.seen.entry(beat.node).or_insert((beat.epoch, beat.count, now));
+            if (seen.0, seen.1) != (beat.epoch, beat.count) {
+                *seen = (beat.epoch, beat.count, now);
+            } else if now.since(seen.2) >= self.patience {
+                dead.push((beat.node, beat.epoch));
+            }
+        }
+        dead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(node: i32, epoch: i32, count: i64) -> Beat {
+        Beat {
+            node: NodeNo(node),
+            name: format!("n{node}"),
+            host: "h".to_owned(),
+            epoch: Epoch(epoch),
+            count,
+            lowest_open: TxnId(0),
+            taken: false,
+        }
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_beat_that_stands_still_for_the_whole_patience_is_dead() {
+        let mut tracker = SilenceTracker::new(NodeNo(1));
+        for second in 0..15 {
+            assert_eq!(tracker.observe(at(second), &[beat(1, 1, 0), beat(2, 7, 3)]), []);
+        }
+        assert_eq!(tracker.observe(at(15), &[beat(2, 7, 3)]), [(NodeNo(2), Epoch(7))]);
+        assert_eq!(tracker.observe(at(16), &[beat(2, 7, 4)]), [], "it beat again");
+    }
+
+    #[test]
+    fn ones_own_silence_begins_the_watch_anew() {
+        let mut tracker = SilenceTracker::new(NodeNo(1));
+        for second in 0..14 {
+            assert_eq!(tracker.observe(at(second), &[beat(2, 7, 3)]), []);
+        }
+        assert_eq!(tracker.observe(at(30), &[beat(2, 7, 3)]), [], "we were stopped, not it");
+        for second in 31..45 {
+            assert_eq!(tracker.observe(at(second), &[beat(2, 7, 3)]), []);
+        }
+        assert_eq!(tracker.observe(at(45), &[beat(2, 7, 3)]).len(), 1);
+    }
+}

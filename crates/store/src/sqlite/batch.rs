@@ -1,0 +1,384 @@
+//! Batches on the embedded back end: one transaction each, with statements of up to 64 rows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use switch_core::{
+    Case, Change, Day, Found, Key, NodeNo, Note, ObligationWrite, Progress, Record, Row, TxnId,
+};
+
+use super::{read, session::Slot};
+use crate::{
+    StoreError,
+    connection::Fence,
+    fault::{Fault, Written},
+    horizon::{Horizon, SharedHorizon},
+    image::{COLUMNS, COPIED, long, signed},
+};
+
+/// Rows a statement.
+const WIDEST: usize = 64;
+/// Columns of `txn`.
+const WIDTH: usize = 30;
+
+/// `count` times `(?, ?, ...)` with `width` places.
+fn places(width: usize, count: usize) -> String {
+    let row = format!("({})", vec!["?"; width].join(", "));
+    vec![row; count].join(", ")
+}
+
+/// The statements for 1, 2, 4, ... 64 rows, so that few are prepared.
+fn widths(make: impl Fn(usize) -> String) -> Vec<String> {
+    (0..=WIDEST.ilog2()).map(|power| make(1 << power)).collect()
+}
+
+static INSERT: LazyLock<Vec<String>> = LazyLock::new(|| {
+    widths(|count| {
+        format!(
+            "INSERT INTO txn ({COLUMNS}) VALUES {} ON CONFLICT (day, key) DO NOTHING RETURNING id",
+            places(WIDTH, count)
+        )
+    })
+});
+
+static UPDATE: LazyLock<Vec<String>> = LazyLock::new(|| {
+    widths(|count| {
+        format!(
+            "UPDATE txn SET version = u.version, change = u.change, state = u.state, cause = u.cause, code = u.code, \
+             approved = u.approved, answer = u.answer, copies = u.copies, late = u.late, concluded = u.concluded \
+             FROM (SELECT column1 AS id, column2 AS key, column3 AS version, column4 AS change, column5 AS state, \
+             column6 AS cause, column7 AS code, column8 AS approved, column9 AS answer, column10 AS copies, \
+             column11 AS late, column12 AS concluded FROM (VALUES {})) AS u \
+             WHERE txn.id = u.id AND txn.key = u.key AND txn.version = u.version - 1 RETURNING txn.id",
+            places(12, count)
+        )
+    })
+});
+
+static OBLIGE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO obligation (opened, due, owner, status, cause, attempts, parked, {COPIED}) \
+         SELECT ?, ?, ?, ?, ?, 0, 0, {COPIED} FROM txn WHERE id = ? ON CONFLICT (id) DO UPDATE \
+         SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, due = excluded.due"
+    )
+});
+
+/// `items` in pieces of 64, 32, ... 1, each with the statement for its width.
+pub(super) fn pieces<'a, T>(
+    statements: &'static [String],
+    mut items: &'a [T],
+) -> impl Iterator<Item = (&'static str, &'a [T])> {
+    std::iter::from_fn(move || {
+        let power = items.len().checked_ilog2()?.min(WIDEST.ilog2());
+        let statement = statements.get(usize::try_from(power).ok()?)?;
+        let (piece, rest) = items.split_at_checked(1 << power)?;
+        items = rest;
+        Some((statement.as_str(), piece))
+    })
+}
+
+/// A lane's hold on the one writing connection.
+#[derive(Debug)]
+pub(crate) struct WriterConnection {
+    slot: Slot,
+    horizon: SharedHorizon,
+}
+
+impl WriterConnection {
+    pub(super) const fn new(slot: Slot, horizon: SharedHorizon) -> Self {
+        Self { slot, horizon }
+    }
+
+    pub(crate) async fn intents(
+        &mut self,
+        fence: Fence,
+        horizon: Horizon,
+        records: &[&Record],
+    ) -> Result<Written, Fault> {
+        let mut turn = self.slot.begin().await?;
+        let done = insert(turn.connection(), fence, horizon, records).await;
+        turn.settle(done).await
+    }
+
+    pub(crate) async fn outcomes(
+        &mut self,
+        fence: Fence,
+        day: Day,
+        records: &[&Record],
+    ) -> Result<Written, Fault> {
+        let mut turn = self.slot.begin().await?;
+        let done = change(turn.connection(), fence, day, records).await;
+        turn.settle(done).await
+    }
+
+    pub(crate) async fn reaffirm(&mut self, fence: Fence) -> Result<Option<Day>, StoreError> {
+        let mut turn = self.slot.begin().await?;
+        let day = sqlx::query_scalar(
+            "UPDATE fence SET epoch = epoch WHERE node = ? AND lane = ? AND epoch = ? RETURNING day",
+        )
+        .bind(fence.node.0)
+        .bind(fence.lane.number())
+        .bind(fence.epoch.0)
+        .fetch_optional(turn.connection())
+        .await;
+        Ok(turn.settle(day).await?.map(Day))
+    }
+
+    pub(crate) async fn newest(
+        &mut self,
+        horizon: Horizon,
+        keys: &[Key],
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut turn = self.slot.connected().await?;
+        read::newest(turn.connection(), &self.horizon, horizon, keys).await
+    }
+
+    pub(crate) async fn rows_at(
+        &mut self,
+        horizon: Horizon,
+        places: &[(Day, Key)],
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut turn = self.slot.connected().await?;
+        read::rows_at(turn.connection(), horizon, places).await
+    }
+
+    pub(crate) async fn obligation_places(
+        &mut self,
+        ids: &[TxnId],
+    ) -> Result<Vec<(Day, Key)>, StoreError> {
+        let mut turn = self.slot.connected().await?;
+        read::obligation_places(turn.connection(), ids).await
+    }
+
+    /// The connection is shared and was closed by whoever broke it: nothing to give up.
+    pub(crate) const fn abandon(&mut self) {}
+}
+
+/// Whether the lane's fence stands at this epoch and day.
+async fn fenced(
+    connection: &mut SqliteConnection,
+    fence: Fence,
+    day: Day,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar::<_, i64>(
+        "SELECT 1 FROM fence WHERE node = ? AND lane = ? AND epoch = ? AND day = ?",
+    )
+    .bind(fence.node.0)
+    .bind(fence.lane.number())
+    .bind(fence.epoch.0)
+    .bind(day.0)
+    .fetch_optional(connection)
+    .await
+    .map(|marker| marker.is_some())
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    fence: Fence,
+    horizon: Horizon,
+    records: &[&Record],
+) -> Result<Written, sqlx::Error> {
+    if !fenced(connection, fence, horizon.day).await? {
+        return Ok(Written::Missed);
+    }
+    let mut rows: Vec<&Row> = records.iter().filter_map(|record| row_of(record)).collect();
+    if let Some(former) = horizon.former {
+        let keys: Vec<Key> = rows.iter().map(|row| row.key).collect();
+        let taken = read::keys_of(connection, former, &keys).await?;
+        rows.retain(|row| !taken.contains(&row.key));
+    }
+    let mut applied = BTreeSet::new();
+    for (statement, piece) in pieces(&INSERT, &rows) {
+        let mut query = sqlx::query_scalar::<_, i64>(statement);
+        for row in piece {
+            query = bind_row(query, row, horizon.day);
+        }
+        applied.extend(query.fetch_all(&mut *connection).await?);
+    }
+    let done = records
+        .iter()
+        .map(|record| row_of(record).is_some_and(|row| applied.contains(&long(row.id.0))))
+        .collect();
+    Ok(Written::Done(done))
+}
+
+fn row_of(record: &Record) -> Option<&Row> {
+    match record {
+        Record::Intent(row) => Some(row),
+        Record::Change(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
+    }
+}
+
+type Scalar<'q> = sqlx::query::QueryScalar<'q, Sqlite, i64, SqliteArguments>;
+
+fn bind_row<'q>(query: Scalar<'q>, row: &Row, day: Day) -> Scalar<'q> {
+    query
+        .bind(long(row.id.0))
+        .bind(row.created.0)
+        .bind(row.amount)
+        .bind(day.0)
+        .bind(row.node.0)
+        .bind(row.epoch.0)
+        .bind(signed(row.stan))
+        .bind(i16::from(row.kind.number()))
+        .bind(row.key.0.to_vec())
+        .bind(row.listener.to_string())
+        .bind(row.merchant.to_vec())
+        .bind(row.terminal.to_vec())
+        .bind(row.currency.to_vec())
+        .bind(row.digest.0.to_vec())
+        .bind(row.issuer.as_deref().map(ToOwned::to_owned))
+        .bind(row.card.hash.to_vec())
+        .bind(row.card.first6.to_vec())
+        .bind(row.card.last4.to_vec())
+        .bind(row.card.sealed.to_vec())
+        .bind(row.carried.to_vec())
+        .bind(signed(row.version))
+        .bind(row.change.cast_signed())
+        .bind(i16::from(row.state.number()))
+        .bind(i16::from(row.cause.number()))
+        .bind(row.code.map(|code| code.to_string()))
+        .bind(row.approved)
+        .bind(row.answer.to_vec())
+        .bind(signed(row.copies))
+        .bind(signed(row.late))
+        .bind(row.concluded.map(|at| at.0))
+}
+
+fn bind_change<'q>(query: Scalar<'q>, row: &Row) -> Scalar<'q> {
+    query
+        .bind(long(row.id.0))
+        .bind(row.key.0.to_vec())
+        .bind(signed(row.version))
+        .bind(row.change.cast_signed())
+        .bind(i16::from(row.state.number()))
+        .bind(i16::from(row.cause.number()))
+        .bind(row.code.map(|code| code.to_string()))
+        .bind(row.approved)
+        .bind(row.answer.to_vec())
+        .bind(signed(row.copies))
+        .bind(signed(row.late))
+        .bind(row.concluded.map(|at| at.0))
+}
+
+async fn change(
+    connection: &mut SqliteConnection,
+    fence: Fence,
+    day: Day,
+    records: &[&Record],
+) -> Result<Written, sqlx::Error> {
+    if !fenced(connection, fence, day).await? {
+        return Ok(Written::Missed);
+    }
+    let changes: BTreeMap<i64, &Change> =
+        records.iter().filter_map(|record| change_of(record)).collect();
+    let rows: Vec<&Row> = changes.values().map(|change| &change.row).collect();
+    let mut applied = BTreeSet::new();
+    for (statement, piece) in pieces(&UPDATE, &rows) {
+        let mut query = sqlx::query_scalar::<_, i64>(statement);
+        for row in piece {
+            query = bind_change(query, row);
+        }
+        applied.extend(query.fetch_all(&mut *connection).await?);
+    }
+    for change in applied.iter().filter_map(|id| changes.get(id)) {
+        follow(connection, fence.node, change).await?;
+    }
+    let mut done = Vec::with_capacity(records.len());
+    for record in records {
+        done.push(match record {
+            Record::Change(change) => applied.contains(&long(change.row.id.0)),
+            Record::Progress(owed) => progress(connection, fence.node, owed).await?,
+            Record::Case(case) => open_case(connection, case).await.map(|()| true)?,
+            Record::Note(note) => write_note(connection, note).await.map(|()| true)?,
+            Record::Intent(_) => false,
+        });
+    }
+    Ok(Written::Done(done))
+}
+
+fn change_of<'a>(record: &&'a Record) -> Option<(i64, &'a Change)> {
+    match record {
+        Record::Change(change) => Some((long(change.row.id.0), change)),
+        Record::Intent(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
+    }
+}
+
+/// What follows from a change that was applied.
+async fn follow(
+    connection: &mut SqliteConnection,
+    owner: NodeNo,
+    change: &Change,
+) -> Result<(), sqlx::Error> {
+    if let Some(write) = &change.obligation {
+        oblige(connection, owner, change.row.id, write).await?;
+    }
+    if let Some(note) = &change.note {
+        write_note(connection, note).await?;
+    }
+    if let Some(case) = &change.case {
+        open_case(connection, case).await?;
+    }
+    Ok(())
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    query: Query<'_, Sqlite, SqliteArguments>,
+) -> Result<u64, sqlx::Error> {
+    query.execute(connection).await.map(|done| done.rows_affected())
+}
+
+async fn oblige(
+    connection: &mut SqliteConnection,
+    owner: NodeNo,
+    id: TxnId,
+    write: &ObligationWrite,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(OBLIGE.as_str())
+        .bind(write.at.0)
+        .bind(write.due.0)
+        .bind(owner.0)
+        .bind(i16::from(write.status.number()))
+        .bind(i16::from(write.cause.number()))
+        .bind(long(id.0));
+    run(connection, query).await.map(drop)
+}
+
+async fn write_note(connection: &mut SqliteConnection, note: &Note) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("INSERT INTO note (id, day, at, kind, detail) VALUES (?, ?, ?, ?, ?)")
+        .bind(long(note.id.0))
+        .bind(note.day.0)
+        .bind(note.at.0)
+        .bind(i16::from(note.kind.number()))
+        .bind(note.detail.as_bytes().to_vec());
+    run(connection, query).await.map(drop)
+}
+
+async fn open_case(connection: &mut SqliteConnection, case: &Case) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(
+        "INSERT INTO cases (id, kind, opened) VALUES (?, ?, ?) ON CONFLICT (id, kind) DO NOTHING",
+    )
+    .bind(long(case.id.0))
+    .bind(i16::from(case.kind.number()))
+    .bind(case.at.0);
+    run(connection, query).await.map(drop)
+}
+
+async fn progress(
+    connection: &mut SqliteConnection,
+    owner: NodeNo,
+    owed: &Progress,
+) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query(
+        "UPDATE obligation SET attempts = ?, parked = ?, owner = ? WHERE id = ? AND status = 3",
+    )
+    .bind(signed(owed.attempts))
+    .bind(owed.parked)
+    .bind(owner.0)
+    .bind(long(owed.id.0));
+    run(connection, query).await.map(|changed| changed == 1)
+}

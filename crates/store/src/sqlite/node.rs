@@ -1,0 +1,229 @@
+//! The lease, the beats and the numbers of the embedded back end.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    path::PathBuf,
+    sync::PoisonError,
+};
+
+use sqlx::SqliteConnection;
+use switch_core::{Day, Epoch, Found, NodeNo, NumberBlock, TxnId, Wall};
+
+use super::{SqliteStore, read};
+use crate::{
+    Beat, Estate, Lane, Lease, StoreError,
+    calendar::Calendar,
+    days,
+    image::{count, long},
+    node::BeatColumns,
+    numbers, recovery,
+};
+
+impl SqliteStore {
+    /// The file lock beside the database is the lease; it dies with the process.
+    fn lock_file(&self, name: &str, host: &str) -> Result<(), StoreError> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |source| StoreError::File { path: path.clone(), source };
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some() {
+            return Err(StoreError::Leased { name: name.to_owned(), host: host.to_owned() });
+        }
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut host = String::new();
+                file.read_to_string(&mut host).map_err(failed)?;
+                return Err(StoreError::Leased { name: name.to_owned(), host });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        file.write_all(host.as_bytes()).map_err(failed)?;
+        *held = Some(file);
+        Ok(())
+    }
+
+    pub(crate) async fn lease(
+        &self,
+        name: &str,
+        host: &str,
+        now: Wall,
+    ) -> Result<Lease, StoreError> {
+        let calendar = Calendar::new(&self.config.day)?;
+        self.lock_file(name, host)?;
+        let mut turn = self.writer.begin().await?;
+        let connection = turn.connection();
+        let kept: days::Kept = sqlx::query_as("SELECT zone, cutover, day FROM meta")
+            .fetch_one(&mut *connection)
+            .await?;
+        days::agree(&self.config.day, &kept)?;
+        let day = kept.day.map_or_else(|| calendar.day_at(now), Day);
+        let done = self.begin_life(connection, (name, host), day, now).await;
+        let lease = turn.settle(done).await?;
+        self.refresh_horizon(now).await?;
+        self.recovered.begin(lease.node);
+        Ok(lease)
+    }
+
+    async fn begin_life(
+        &self,
+        connection: &mut SqliteConnection,
+        (name, host): (&str, &str),
+        day: Day,
+        now: Wall,
+    ) -> Result<Lease, sqlx::Error> {
+        let config = &self.config.day;
+        sqlx::query("UPDATE meta SET zone = ?, cutover = ?, day = ?")
+            .bind(config.zone.clone())
+            .bind(config.cutover.clone())
+            .bind(day.0)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(
+            "INSERT INTO day (day, opened, number) SELECT ?, ?, next FROM number WHERE true ON CONFLICT (day) DO NOTHING",
+        )
+        .bind(day.0)
+        .bind(now.0)
+        .execute(&mut *connection)
+        .await?;
+        let node: i32 = sqlx::query_scalar(
+            "INSERT INTO node (name, host, lowest_open) SELECT ?, ?, next FROM number WHERE true \
+             ON CONFLICT (name) DO UPDATE SET host = excluded.host, taken_by = NULL, taken_epoch = NULL RETURNING node",
+        )
+        .bind(name.to_owned())
+        .bind(host.to_owned())
+        .fetch_one(&mut *connection)
+        .await?;
+        for lane in Lane::ALL {
+            sqlx::query(
+                "INSERT INTO fence (node, lane, epoch, day) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING",
+            )
+            .bind(node)
+            .bind(lane.number())
+            .bind(day.0)
+            .execute(&mut *connection)
+            .await?;
+        }
+        let epoch: i32 = sqlx::query_scalar("SELECT max(epoch) + 1 FROM fence WHERE node = ?")
+            .bind(node)
+            .fetch_one(&mut *connection)
+            .await?;
+        sqlx::query("UPDATE fence SET epoch = ?, day = ? WHERE node = ?")
+            .bind(epoch)
+            .bind(day.0)
+            .bind(node)
+            .execute(&mut *connection)
+            .await?;
+        // Only one process at a time writes this file: whoever else wrote here is gone, and its estate is ours.
+        let others: Vec<(i32, i32)> = sqlx::query_as(
+            "SELECT node, max(epoch) + 1 FROM fence WHERE node <> ? GROUP BY node ORDER BY node",
+        )
+        .bind(node)
+        .fetch_all(&mut *connection)
+        .await?;
+        let estates = [(node, epoch)]
+            .into_iter()
+            .chain(others)
+            .map(|(node, below)| Estate { node: NodeNo(node), below: Epoch(below) })
+            .collect();
+        Ok(Lease { node: NodeNo(node), epoch: Epoch(epoch), estates })
+    }
+
+    pub(crate) async fn beat(
+        &self,
+        node: NodeNo,
+        lowest_open: Option<TxnId>,
+    ) -> Result<(), StoreError> {
+        let mut turn = self.writer.begin().await?;
+        let done = sqlx::query(
+            "UPDATE node SET beat = beat + 1, lowest_open = coalesce(?, lowest_open) WHERE node = ?",
+        )
+        .bind(self.recovered.allow(lowest_open).map(|id| long(id.0)))
+        .bind(node.0)
+        .execute(turn.connection())
+        .await;
+        turn.settle(done).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
+        let rows: Vec<BeatColumns> = sqlx::query_as(
+            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_epoch \
+             FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows.into_iter().map(Beat::of_columns).collect())
+    }
+
+    pub(crate) async fn recover(
+        &self,
+        estate: Estate,
+        after: TxnId,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        let rows = sqlx::query(recovery::in_flight_sqlite())
+            .bind(estate.node.0)
+            .bind(estate.below.0)
+            .bind(long(after.0))
+            .bind(recovery::SLACK)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+            self.recovered.finish(estate.node);
+        }
+        read::found(&rows, self.horizon.get())
+    }
+
+    pub(crate) async fn owed(
+        &self,
+        owner: NodeNo,
+        after: TxnId,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        let rows = sqlx::query(recovery::owed_sqlite())
+            .bind(owner.0)
+            .bind(long(after.0))
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        read::found(&rows, self.horizon.get())
+    }
+
+    pub(crate) async fn draw_numbers(&self, wanted: u32) -> Result<NumberBlock, StoreError> {
+        let mut turn = self.writer.begin().await?;
+        let drawn = draw(turn.connection(), wanted).await;
+        let (next, open) = turn.settle(drawn).await?;
+        let (first, wanted) = (count(next), u64::from(wanted));
+        numbers::after(first, wanted)?;
+        let open: Vec<u64> = open.into_iter().map(count).collect();
+        Ok(numbers::block(first, wanted, &open))
+    }
+}
+
+async fn draw(
+    connection: &mut SqliteConnection,
+    wanted: u32,
+) -> Result<(i64, Vec<i64>), sqlx::Error> {
+    let next = sqlx::query_scalar("UPDATE number SET next = next + ? RETURNING next - ?")
+        .bind(wanted)
+        .bind(wanted)
+        .fetch_one(&mut *connection)
+        .await?;
+    let open = sqlx::query_scalar("SELECT id FROM obligation WHERE status IN (1, 3)")
+        .fetch_all(connection)
+        .await?;
+    Ok((next, open))
+}

@@ -1,0 +1,171 @@
+//! The store: one of two back ends with the same functions.
+
+use std::sync::Arc;
+
+use switch_core::{Found, Key, NodeNo, NumberBlock, TxnId, Wall};
+
+use crate::{
+    Beat, Estate, Lease, StoreConfig, StoreError, connection::Connection, horizon::SharedHorizon,
+    sqlite::SqliteStore,
+};
+
+/// The database of one or several nodes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// Embedded, one node.
+    Sqlite(Arc<SqliteStore>),
+}
+
+/// Calls the back end's function of the same name.
+macro_rules! either {
+    ($store:expr, $own:ident => $call:expr) => {
+        match $store {
+            Store::Sqlite($own) => $call.await,
+        }
+    };
+}
+
+/// Calls it in a task of its own, so that a caller who goes away in the middle leaves no transaction open.
+macro_rules! uncancelled {
+    ($store:expr, $own:ident => $call:expr) => {{
+        let store = $store.clone();
+        let task = tokio::spawn(async move { either!(&store, $own => $call) });
+        match task.await {
+            Ok(done) => done,
+            Err(error) => Err(StoreError::Database(sqlx::Error::Io(std::io::Error::other(error)))),
+        }
+    }};
+}
+
+impl Store {
+    /// Connects. A missing SQLite file is created.
+    ///
+    /// # Errors
+    /// The address is unknown, the database cannot be reached, or the server would forget what it confirms.
+    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let scheme = config.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        match scheme {
+            "sqlite" => Ok(Self::Sqlite(Arc::new(SqliteStore::open(config).await?))),
+            _ => Err(StoreError::Url {
+                url: scheme.to_owned(),
+                why: "the scheme is unknown".to_owned(),
+            }),
+        }
+    }
+
+    /// Brings the database to this binary's version. Idempotent; several processes may call it at once.
+    ///
+    /// # Errors
+    /// The database needs a newer binary, or a migration failed.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        uncancelled!(self, own => own.migrate())
+    }
+
+    /// Whether this binary may serve the database as it is.
+    ///
+    /// # Errors
+    /// The database needs a newer binary, or was not migrated.
+    pub async fn check_version(&self) -> Result<(), StoreError> {
+        either!(self, own => own.check_version())
+    }
+
+    /// Takes the lease of the node of this name, waits for the last statements of its former life, and raises its epoch.
+    /// `host` is what another process is told that asks for the same name. The lease lasts as long as the process.
+    ///
+    /// # Errors
+    /// Another process has it; the business day is configured otherwise than the database has it.
+    pub async fn lease(&self, name: &str, host: &str, now: Wall) -> Result<Lease, StoreError> {
+        let (name, host) = (name.to_owned(), host.to_owned());
+        uncancelled!(self, own => own.lease(&name, &host, now))
+    }
+
+    /// Shows that this node lives. `lowest_open`: no transaction of this node below this number is open or will be made;
+    /// none keeps what was said before. It is not stored until `recover` gave the last of the node's own estate, since
+    /// it bounds the next recovery.
+    ///
+    /// # Errors
+    /// The database failed, or the lease was lost to another process.
+    pub async fn beat(&self, lease: &Lease, lowest_open: Option<TxnId>) -> Result<(), StoreError> {
+        let node = lease.node;
+        uncancelled!(self, own => own.beat(node, lowest_open))
+    }
+
+    /// All nodes' beats.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
+        either!(self, own => own.beats())
+    }
+
+    /// In-flight rows of an estate with numbers above `after`, by number, at most `limit`; fewer mean that there are no
+    /// more.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn recover(
+        &self,
+        estate: Estate,
+        after: TxnId,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        either!(self, own => own.recover(estate, after, limit))
+    }
+
+    /// Rows whose reversal is owed or marked, and owned by this node, as `recover` gives them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn owed(
+        &self,
+        owner: NodeNo,
+        after: TxnId,
+        limit: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        either!(self, own => own.owed(owner, after, limit))
+    }
+
+    /// Draws numbers that no other node and no other life draws (I20).
+    ///
+    /// # Errors
+    /// The database failed, or all numbers are used up.
+    pub async fn draw_numbers(&self, count: u32) -> Result<NumberBlock, StoreError> {
+        uncancelled!(self, own => own.draw_numbers(count))
+    }
+
+    /// The rows under these keys in the horizon.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read_keys(&self, keys: &[Key]) -> Result<Vec<Found>, StoreError> {
+        either!(self, own => own.read_keys(keys))
+    }
+
+    /// The newest row under this key of any day that is kept.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read_any_day(&self, key: Key) -> Result<Option<Found>, StoreError> {
+        either!(self, own => own.read_any_day(key))
+    }
+
+    /// The row with this number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read_id(&self, id: TxnId) -> Result<Option<Found>, StoreError> {
+        either!(self, own => own.read_id(id))
+    }
+
+    pub(crate) fn writer_connection(&self) -> Connection {
+        match self {
+            Self::Sqlite(own) => Connection::Sqlite(own.writer_connection()),
+        }
+    }
+
+    pub(crate) fn horizon(&self) -> &SharedHorizon {
+        match self {
+            Self::Sqlite(own) => &own.horizon,
+        }
+    }
+}
