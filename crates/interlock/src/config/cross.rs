@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use super::{
 const TERMINAL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Checks `settings`, whose keys are right each for itself, as a whole.
-pub(crate) fn check(settings: &Settings, directory: &Path, source: &Source) {
+pub(crate) fn check(settings: &Settings, source: &Source) {
     let listeners = &settings.listener.0;
     let issuers = &settings.issuer.0;
     unique(source, "listener", "name", listeners.iter().map(|listener| listener.name.0.clone()));
@@ -32,7 +31,6 @@ pub(crate) fn check(settings: &Settings, directory: &Path, source: &Source) {
     }
     check_timers(source, listeners, issuers);
     check_routes(source, settings);
-    check_dialects(source, settings, directory);
 }
 
 /// The address of a listener, or nothing where the system chooses the port.
@@ -139,6 +137,3 @@ fn check_routes(source: &Source, settings: &Settings) {
         }
     }
 }
-
-/// Each dialect has to be there, and without a fault.
-fn check_dialects(_source: &Source, _settings: &Settings, _directory: &Path) {}

@@ -8,6 +8,8 @@ use std::{
 /// One fault: where it stands, which key it concerns, what was found and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
+    /// The file, if it is another than the configuration: a dialect's.
+    pub(crate) file: Option<PathBuf>,
     /// The environment variable that set the value, if the file did not.
     pub(crate) variable: Option<String>,
     /// The line of the file, counted from 1, where there is one.
@@ -28,7 +30,7 @@ pub(crate) struct Faults {
 impl Faults {
     /// The faults of `file`, sorted by place.
     pub(crate) fn new(file: &Path, mut list: Vec<Fault>) -> Self {
-        list.sort_by_key(|fault| (fault.line.is_none(), fault.line));
+        list.sort_by_key(|fault| (fault.file.clone(), fault.line.is_none(), fault.line));
         list.dedup();
         Self { file: file.to_owned(), list }
     }
@@ -45,7 +47,7 @@ impl fmt::Display for Faults {
             if at > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}", self.file.display())?;
+            write!(f, "{}", fault.file.as_ref().unwrap_or(&self.file).display())?;
             if let Some(line) = fault.line {
                 write!(f, ":{line}")?;
             }

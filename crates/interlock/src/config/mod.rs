@@ -1,7 +1,10 @@
 //! The configuration: TOML and environment into types, with all faults of a file reported at once.
 
+mod convert;
 mod cross;
+pub(crate) mod dialects;
 mod fault;
+mod places;
 pub(crate) mod reference;
 mod reserved;
 mod section;
@@ -26,6 +29,8 @@ use source::Source;
 pub(crate) struct Config {
     /// Every key.
     pub(crate) settings: Settings,
+    /// The dialects that it names.
+    pub(crate) dialects: dialects::Dialects,
     /// The directory of the file: relative paths are relative to it.
     pub(crate) directory: PathBuf,
     /// The file.
@@ -42,7 +47,7 @@ impl Config {
             let message = format!("cannot be read: {error}");
             Faults::new(
                 file,
-                vec![Fault { variable: None, line: None, key: String::new(), message }],
+                vec![Fault { file: None, variable: None, line: None, key: String::new(), message }],
             )
         })?;
         Self::parse(file, &text, std::env::vars())
@@ -63,9 +68,10 @@ impl Config {
         };
         let source = Source::new(file, text, environment)?;
         let settings = Settings::read(&source, "", &source.root);
-        cross::check(&settings, &directory, &source);
+        cross::check(&settings, &source);
+        let dialects = dialects::load(&settings, &directory, &source);
         source.finish(file)?;
-        Ok(Self { settings, directory, file: file.to_owned() })
+        Ok(Self { settings, dialects, directory, file: file.to_owned() })
     }
 
     /// The store's address with the path of `sqlite://` made relative to this process.

@@ -2,10 +2,11 @@
 
 use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
+use super::{
+    fault::{Fault, Faults},
+    places::Places,
+};
 use ::config::{Config, File, FileFormat, Map, Value, ValueKind};
-use toml_edit::{Document, Item};
-
-use super::fault::{Fault, Faults};
 
 /// Prefix of the variables that override keys: `INTERLOCK__STORE__URL` stands for `store.url`, and
 /// `INTERLOCK__LISTENER__0__LISTEN` for `listener[0].listen`.
@@ -15,7 +16,7 @@ const PREFIX: &str = "INTERLOCK__";
 pub(crate) struct Source {
     /// The tables of the file under the overrides.
     pub(crate) root: Map<String, Value>,
-    document: Document<String>,
+    places: Places,
     variables: BTreeMap<String, String>,
     faults: RefCell<Vec<Fault>>,
 }
@@ -31,12 +32,12 @@ impl Source {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Faults> {
         let whole = |line, message| {
-            Faults::new(file, vec![Fault { variable: None, line, key: String::new(), message }])
+            Faults::new(
+                file,
+                vec![Fault { file: None, variable: None, line, key: String::new(), message }],
+            )
         };
-        let document = Document::parse(text.to_owned()).map_err(|error| {
-            let line = error.span().map(|span| line_of(text, span.start));
-            whole(line, format!("not TOML: {}", error.message().replace('\n', ", ")))
-        })?;
+        let places = Places::of(text).map_err(|(line, message)| whole(line, message))?;
         let mut variables = BTreeMap::new();
         let mut builder = Config::builder().add_source(File::from_str(text, FileFormat::Toml));
         for (variable, value) in environment {
@@ -52,12 +53,12 @@ impl Source {
         let ValueKind::Table(root) = merged.cache.kind else {
             return Err(whole(None, "expected tables".to_owned()));
         };
-        Ok(Self { root, document, variables, faults: RefCell::default() })
+        Ok(Self { root, places, variables, faults: RefCell::default() })
     }
 
     /// Notes a fault of the value at `key`.
     pub(crate) fn fault(&self, key: &str, message: impl Into<String>) {
-        let (line, in_file) = self.line(key);
+        let (line, in_file) = self.places.line(key);
         let variable = self.variable(key).or_else(|| {
             let inside = |set: &&String| !in_file && set.starts_with(key);
             self.variables.keys().find(inside).and_then(|set| self.variable(set))
@@ -65,11 +66,17 @@ impl Source {
         let variable = variable.map(str::to_owned);
         let line = if variable.is_some() { None } else { line };
         self.faults.borrow_mut().push(Fault {
+            file: None,
             variable,
             line,
             key: key.to_owned(),
             message: message.into(),
         });
+    }
+
+    /// Notes faults of another file that this one names.
+    pub(crate) fn faults_of(&self, other: impl IntoIterator<Item = Fault>) {
+        self.faults.borrow_mut().extend(other);
     }
 
     /// Whether `key` has a fault of its own already, so that a check that builds on it says nothing more.
@@ -98,54 +105,6 @@ impl Source {
             })
             .map(|(_, variable)| variable.as_str())
     }
-
-    /// The line of `key`, or of the nearest table around it; and whether the key itself stands in the file.
-    fn line(&self, key: &str) -> (Option<usize>, bool) {
-        let mut found = true;
-        let mut item = self.document.as_item();
-        let mut start = None;
-        for part in parts(key) {
-            let next = match part {
-                Part::Name(name) => {
-                    let table = item.as_table_like();
-                    if let Some(span) = table.and_then(|table| table.get_key_value(name)?.0.span())
-                    {
-                        start = Some(span.start);
-                    }
-                    table.and_then(|table| table.get(name))
-                }
-                Part::Index(at) => item_at(item, at, &mut start),
-            };
-            let Some(next) = next else {
-                found = false;
-                break;
-            };
-            item = next;
-        }
-        (start.map(|start| line_of(self.document.raw(), start)), found)
-    }
-}
-
-/// The element `at` of an array; moves `start` to where it begins.
-fn item_at<'a>(item: &'a Item, at: usize, start: &mut Option<usize>) -> Option<&'a Item> {
-    let element = item.get(at)?;
-    *start = element.span().map(|span| span.start).or(*start);
-    Some(element)
-}
-
-enum Part<'a> {
-    Name(&'a str),
-    Index(usize),
-}
-
-/// `listener[0].listen` in its parts.
-fn parts(key: &str) -> impl Iterator<Item = Part<'_>> {
-    key.split(['.', '[']).filter(|part| !part.is_empty()).map(|part| {
-        match part.strip_suffix(']').and_then(|index| index.parse().ok()) {
-            Some(index) => Part::Index(index),
-            None => Part::Name(part),
-        }
-    })
 }
 
 /// `STORE__URL` as `store.url`, `LISTENER__0__LISTEN` as `listener[0].listen`.
@@ -176,9 +135,4 @@ fn parse_override(text: &str) -> ValueKind {
         return value.kind;
     }
     ValueKind::String(text.to_owned())
-}
-
-/// The line, counted from 1, of the byte at `offset`.
-fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }

@@ -234,3 +234,19 @@ fn a_second_of_the_same_name_or_address_is_refused() {
          x.toml:18: listener[1].listen: \"127.0.0.1:8583\" is taken by listener[0]; expected another"
     );
 }
+
+#[test]
+fn the_faults_of_a_dialect_file_are_named_with_their_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("x.toml");
+    let dialects = directory.path().join("dialects");
+    std::fs::create_dir(&dialects).expect("made");
+    let text = "base = \"cup-pos\"\nframing = \"len3\"\n";
+    std::fs::write(dialects.join("mine.toml"), text).expect("written");
+    let text = GOOD.replace("\"cup-pos\"", "\"mine\"").replace("\"iso87-ascii\"", "\"lost\"");
+    let found = Config::parse(&file, &text, []).expect_err("two faults").to_string();
+    let place = format!("{}:2: framing: ", dialects.join("mine.toml").display());
+    assert!(found.contains(&place), "{place} is not in {found}");
+    let place = format!("{}:9: issuer[0].dialect: no dialect \"lost\"", file.display());
+    assert!(found.contains(&place), "{place} is not in {found}");
+}
