@@ -19,6 +19,70 @@ pub(crate) enum Command {
     /// Checks a configuration file, its dialects and routes, without binding a port
     #[command(after_help = "Example:\n  interlock check --config /etc/interlock/interlock.toml")]
     Check(Check),
+    /// Makes keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Makes dialect files
+    #[command(subcommand)]
+    Dialect(Dialect),
+}
+
+/// Commands about keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Makes the key that protects card data at rest (mode 0600; refuses to overwrite)
+    #[command(after_help = "Example:\n  interlock keys init /etc/interlock/card-data.key")]
+    Init(KeysInit),
+}
+
+/// Options of `keys init`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeysInit {
+    /// The key file to make
+    pub(crate) file: PathBuf,
+}
+
+/// Commands about dialects.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dialect {
+    /// Turns a specification in the YAML format of iso8583_rs into a dialect file
+    #[command(
+        after_help = "Example:\n  interlock dialect import SPEC.yaml --output dialects/host.toml"
+    )]
+    Import(DialectImport),
+}
+
+/// Options of `dialect import`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DialectImport {
+    /// The specification
+    #[arg(value_name = "SPEC.yaml")]
+    pub(crate) specification: PathBuf,
+    /// How its frames are delimited, which a specification does not say
+    #[arg(long, value_enum, default_value_t = FramingName::Len2)]
+    pub(crate) framing: FramingName,
+    /// The dialect file to make; else it goes to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How frames are delimited.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum FramingName {
+    /// 2-byte binary length
+    Len2,
+    /// 4 ASCII digits
+    Ascii4,
+}
+
+impl FramingName {
+    /// As dialect files have it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Len2 => "len2",
+            Self::Ascii4 => "ascii4",
+        }
+    }
 }
 
 /// Options of `check`.

@@ -1,11 +1,13 @@
 //! The commands, and how their ends become exit statuses: 0 done, 1 failed, 2 bad usage or configuration.
 
 mod check;
+mod dialect;
+mod keys;
 
 use std::process::ExitCode;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Dialect, Keys},
     config::Faults,
 };
 
@@ -13,6 +15,8 @@ use crate::{
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Check(options) => check::run(&options),
+        Command::Keys(Keys::Init(options)) => keys::init(&options),
+        Command::Dialect(Dialect::Import(options)) => dialect::import(&options),
     };
     match result {
         Ok(status) => status,
