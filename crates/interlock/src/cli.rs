@@ -13,18 +13,62 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+const DECODE_HELP: &str = "Example:
+  interlock decode --dialect iso87-ascii 08000020000000800000000001TERM0001
+  interlock decode --dialect cup-pos --framed --json < messages.hex";
+
+const ENCODE_HELP: &str = "Example:
+  interlock decode --dialect cup-pos --json --clear < messages.hex | interlock encode --dialect cup-pos";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Checks a configuration file, its dialects and routes, without binding a port
     #[command(after_help = "Example:\n  interlock check --config /etc/interlock/interlock.toml")]
     Check(Check),
+    /// Decodes messages from hexadecimal text: one, or one a line from standard input
+    #[command(after_help = DECODE_HELP)]
+    Decode(Decode),
+    /// Encodes messages: lines of `decode --json --clear` in, hexadecimal lines out
+    #[command(after_help = ENCODE_HELP)]
+    Encode(Encode),
     /// Makes keys
     #[command(subcommand)]
     Keys(Keys),
     /// Makes dialect files
     #[command(subcommand)]
     Dialect(Dialect),
+}
+
+/// Options of `decode`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Decode {
+    /// The dialect: dialects/NAME.toml in the working directory, else a shipped one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: String,
+    /// The bytes begin with the length header
+    #[arg(long)]
+    pub(crate) framed: bool,
+    /// One JSON object a line, rather than tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Card data as it stands, rather than masked
+    #[arg(long)]
+    pub(crate) clear: bool,
+    /// The message; without it, one a line from standard input
+    #[arg(value_name = "HEX")]
+    pub(crate) hex: Option<String>,
+}
+
+/// Options of `encode`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Encode {
+    /// The dialect: dialects/NAME.toml in the working directory, else a shipped one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: String,
+    /// Puts the length header before the bytes
+    #[arg(long)]
+    pub(crate) framed: bool,
 }
 
 /// Commands about keys.

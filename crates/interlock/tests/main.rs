@@ -1,4 +1,6 @@
 //! The commands of the real binary, as their users call them.
 
 mod check;
+mod convert;
+mod keys;
 mod support;

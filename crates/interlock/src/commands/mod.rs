@@ -1,6 +1,7 @@
 //! The commands, and how their ends become exit statuses: 0 done, 1 failed, 2 bad usage or configuration.
 
 mod check;
+mod convert;
 mod dialect;
 mod keys;
 
@@ -15,6 +16,8 @@ use crate::{
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Check(options) => check::run(&options),
+        Command::Decode(options) => convert::decode(&options),
+        Command::Encode(options) => convert::encode(&options),
         Command::Keys(Keys::Init(options)) => keys::init(&options),
         Command::Dialect(Dialect::Import(options)) => dialect::import(&options),
     };
