@@ -11,4 +11,3 @@ mod random;
 pub mod reconcile;
 pub mod terminals;
 mod text;
-mod wire;

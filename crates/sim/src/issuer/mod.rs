@@ -2,11 +2,19 @@
 
 mod action;
 mod amounts;
+mod answer;
+mod book;
+mod connection;
+mod desk;
 mod file;
+mod incoming;
 mod options;
 mod rule;
 mod script;
+mod server;
 
+pub use book::Postings;
 pub use file::ScriptError;
 pub use options::IssuerOptions;
 pub use script::Script;
+pub use server::{Issuer, IssuerCounts, IssuerError};

@@ -6,6 +6,7 @@ mod reader;
 mod writer;
 
 pub use card::pan_hash;
+pub(crate) use card::{card_name, from_hex, hex};
 pub use line::{Line, Role};
 pub use reader::{BadLine, LedgerReader};
 pub use writer::{LedgerError, LedgerWriter};
