@@ -1,3 +1,5 @@
 //! Black-box tests of the codec.
 
+mod broken;
+mod random;
 mod vectors;

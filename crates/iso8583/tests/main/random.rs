@@ -1,0 +1,288 @@
+//! Random messages from an encoder of its own, and bytes that are no messages.
+
+use std::fmt::Write as _;
+
+use bytes::{Bytes, BytesMut};
+use iso8583::{Dialect, Message, decode_line, decode_table, encode_line};
+use proptest::prelude::*;
+
+/// A row of the field tables in `tests/data`.
+struct Row {
+    bit: u8,
+    content: String,
+    length: usize,
+    prefix: usize,
+}
+
+fn rows(table: &str) -> Vec<Row> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let number = |at: usize| cells[at].parse::<usize>().expect("a number");
+        Row {
+            bit: u8::try_from(number(0)).expect("a bit"),
+            content: cells[2].to_owned(),
+            length: number(3),
+            prefix: number(4),
+        }
+    };
+    table.lines().skip(1).map(row).collect()
+}
+
+/// Numbers that look random and come again from the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from((self.0 >> 16) % u64::try_from(sides).expect("small")).expect("small")
+    }
+
+    fn text(&mut self, alphabet: &[u8], length: usize) -> String {
+        (0..length).map(|_| char::from(alphabet[self.roll(alphabet.len())])).collect()
+    }
+}
+
+const DIGITS: &[u8] = b"0123456789";
+const HEX: &[u8] = b"0123456789ABCDEF";
+const ALNUM: &[u8] = b"0123456789ABCXYZabc";
+const ANY: &[u8] = b"0123456789ABCXYZabcxyz \"\\/.,-=+'<>&";
+const GBK: &[(&str, &[u8])] = &[
+    ("商", b"\xC9\xCC"),
+    ("户", b"\xBB\xA7"),
+    ("交易成功", b"\xBD\xBB\xD2\xD7\xB3\xC9\xB9\xA6"),
+    ("a", b"a"),
+];
+
+/// One message: the line that it should decode to, and its bytes.
+struct Sample {
+    json: String,
+    bytes: Vec<u8>,
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let value =
+        |at: usize| u8::from_str_radix(text.get(at..at + 2).expect("pairs"), 16).expect("hex");
+    (0..text.len()).step_by(2).map(value).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+/// Digits packed, with the odd one's filler on the right, or on the left.
+fn bcd(digits: &str, left: bool) -> Vec<u8> {
+    let digits = digits.replace('=', "D");
+    let odd = digits.len() % 2 == 1;
+    unhex(&match (odd, left) {
+        (false, _) => digits,
+        (true, false) => format!("{digits}0"),
+        (true, true) => format!("0{digits}"),
+    })
+}
+
+/// The JSON value of a field, its bytes, and its length as a prefix counts it.
+fn value(row: &Row, cup: bool, dice: &mut Dice) -> (String, Vec<u8>, usize) {
+    let length = if row.prefix == 0 { row.length } else { dice.roll(row.length + 1) };
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let ascii = |text: String| (quoted(&text), text.clone().into_bytes(), text.len());
+    match row.content.as_str() {
+        "n" | "z" => {
+            let mut text = dice.text(DIGITS, length);
+            if row.content == "z" && length > 20 {
+                text.replace_range(16..17, "=");
+            }
+            let bytes = if cup { bcd(&text, row.bit == 23) } else { text.clone().into_bytes() };
+            (quoted(&text), bytes, length)
+        }
+        "x+n" => ascii(dice.text(b"CD", 1) + &dice.text(DIGITS, length - 1)),
+        "an" => ascii(dice.text(ALNUM, length)),
+        "ans" => ascii(dice.text(ANY, length)),
+        "b" => {
+            let text = dice.text(HEX, length * 2);
+            let bytes = if cup { unhex(&text) } else { text.clone().into_bytes() };
+            (quoted(&text), bytes, length)
+        }
+        "gbk" => {
+            let (mut text, mut bytes) = (String::new(), Vec::new());
+            while bytes.len() + 8 <= length {
+                let (character, written) = GBK[dice.roll(GBK.len())];
+                text.push_str(character);
+                bytes.extend_from_slice(written);
+            }
+            while row.prefix == 0 && bytes.len() < length {
+                text.push(' ');
+                bytes.push(b' ');
+            }
+            let length = bytes.len();
+            (quoted(&text), bytes, length)
+        }
+        "tlv" => {
+            let (mut object, mut bytes) = (String::new(), Vec::new());
+            for tag in ["9F26", "9F27", "95", "5F2A", "DF8129", "82", "57"] {
+                let digits = dice.roll(20) * 2;
+                let value = dice.text(HEX, digits);
+                if bytes.len() + value.len() / 2 + 4 > length {
+                    break;
+                }
+                let _ = write!(object, ",\"{tag}\":\"{value}\"");
+                bytes.extend(unhex(tag));
+                bytes.push(u8::try_from(value.len() / 2).expect("short"));
+                bytes.extend(unhex(&value));
+            }
+            let length = bytes.len();
+            (format!("{{{}}}", object.trim_start_matches(',')), bytes, length)
+        }
+        other => unreachable!("no content {other}"),
+    }
+}
+
+fn sample(cup: bool, seed: u64) -> Sample {
+    let mut dice = Dice(seed | 1);
+    for _ in 0..8 {
+        dice.roll(2);
+    }
+    let table =
+        if cup { include_str!("../data/cup_pos.csv") } else { include_str!("../data/iso87.csv") };
+    let often = dice.roll(4) + 1;
+    let (mut bits, mut body, mut fields) = ([false; 129], Vec::new(), String::new());
+    for row in rows(table) {
+        if dice.roll(5) > often {
+            continue;
+        }
+        bits[usize::from(row.bit)] = true;
+        let (json, bytes, length) = value(&row, cup, &mut dice);
+        match (row.prefix, cup) {
+            (0, _) => {}
+            (digits, true) => body.extend(bcd(&format!("{length:0digits$}"), true)),
+            (digits, false) => body.extend(format!("{length:0digits$}").into_bytes()),
+        }
+        body.extend(bytes);
+        let _ = write!(fields, ",\"{}\":{json}", row.bit);
+    }
+    bits[1] = bits[65..].contains(&true);
+    let count = if bits[1] { 128 } else { 64 };
+    let bitmap: Vec<u8> = bits[1..=count]
+        .chunks(8)
+        .map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit)))
+        .collect();
+    let mti = ["0200", "0210", "0400", "0401", "0800", "0830"][dice.roll(6)];
+    let fields = fields.trim_start_matches(',');
+    if cup {
+        let (tpdu, head) = (format!("60{}", dice.text(DIGITS, 8)), dice.text(DIGITS, 12));
+        let bytes = [unhex(&tpdu), unhex(&head), unhex(mti), bitmap, body].concat();
+        let header = format!("{{\"tpdu\":\"{tpdu}\",\"head\":\"{head}\"}}");
+        let json = format!(
+            "{{\"dialect\":\"cup-pos\",\"header\":{header},\"mti\":\"{mti}\",\"fields\":{{{fields}}}}}"
+        );
+        Sample { json, bytes }
+    } else {
+        let bytes = [mti.as_bytes(), hex(&bitmap).as_bytes(), &body].concat();
+        let json =
+            format!("{{\"dialect\":\"iso87-ascii\",\"mti\":\"{mti}\",\"fields\":{{{fields}}}}}");
+        Sample { json, bytes }
+    }
+}
+
+fn dialects() -> [(bool, Dialect); 2] {
+    let shipped = |name| Dialect::shipped(name).expect("shipped");
+    [(true, shipped("cup-pos")), (false, shipped("iso87-ascii"))]
+}
+
+/// Decoding ends without a panic; a fault lies inside the bytes; what is a message encodes to its bytes.
+fn survives(dialect: &Dialect, bytes: &[u8]) -> bool {
+    let line = hex(bytes);
+    let _ = decode_line(dialect, &line, true, false);
+    let _ = decode_table(dialect, &line, false, false);
+    match Message::decode(dialect, Bytes::copy_from_slice(bytes)) {
+        Err(error) => {
+            assert!(error.offset <= bytes.len(), "{error}");
+            assert!(!error.message.is_empty());
+            false
+        }
+        Ok(message) => {
+            let mut again = BytesMut::new();
+            message.encode(dialect, &mut again).expect("it was of this dialect");
+            assert_eq!(again, bytes);
+            let json = decode_line(dialect, &line, false, true).expect("decodes");
+            let rewritten = encode_line(dialect, &json, false).expect("encodes");
+            assert_eq!(decode_line(dialect, &rewritten, false, true), Ok(json));
+            true
+        }
+    }
+}
+
+#[test]
+fn random_messages_decode_right_and_encode_back() {
+    let config = ProptestConfig { cases: 80, failure_persistence: None, ..Default::default() };
+    let dialects = dialects();
+    proptest!(config, |(seed in any::<u64>())| {
+        for (cup, dialect) in &dialects {
+            let Sample { json, bytes } = sample(*cup, seed);
+            let decoded = decode_line(dialect, &hex(&bytes), false, true);
+            prop_assert_eq!(decoded.as_deref(), Ok(json.as_str()));
+            let encoded = encode_line(dialect, &json, false);
+            prop_assert_eq!(encoded, Ok(hex(&bytes)));
+            prop_assert!(survives(dialect, &bytes));
+        }
+    });
+}
+
+#[test]
+fn messages_cut_off_or_too_long_are_errors() {
+    for (cup, dialect) in dialects() {
+        for seed in 1_u64..6 {
+            let bytes = sample(cup, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).bytes;
+            // every cut of the beginning, and some of the rest
+            for length in (0..bytes.len()).filter(|at| *at < 90 || at % 41 == 0) {
+                let cut = bytes.get(..length).expect("shorter");
+                assert!(!survives(&dialect, cut), "cut to {length}");
+            }
+            assert!(!survives(&dialect, &[&bytes[..], b"0"].concat()));
+        }
+    }
+}
+
+#[test]
+fn altered_and_random_bytes_never_panic() {
+    let config = ProptestConfig { cases: 80, failure_persistence: None, ..Default::default() };
+    let dialects = dialects();
+    let change = (any::<prop::sample::Index>(), any::<u8>());
+    let changes = prop::collection::vec(change, 1..6);
+    let noise = prop::collection::vec(any::<u8>(), 0..200);
+    proptest!(config, |(seed in any::<u64>(), changes in changes, noise in noise)| {
+        for (cup, dialect) in &dialects {
+            let mut bytes = sample(*cup, seed).bytes;
+            for (index, byte) in &changes {
+                let at = index.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            survives(dialect, &bytes);
+            survives(dialect, &noise);
+        }
+    });
+}
+
+#[test]
+fn lines_that_are_no_json_of_the_form_are_errors() {
+    let config = ProptestConfig { cases: 50, failure_persistence: None, ..Default::default() };
+    let dialects = dialects();
+    let change = (any::<prop::sample::Index>(), any::<char>());
+    let changes = prop::collection::vec(change, 1..4);
+    proptest!(config, |(seed in any::<u64>(), changes in changes, noise in ".*")| {
+        for (cup, dialect) in &dialects {
+            let mut line: Vec<char> = sample(*cup, seed).json.chars().collect();
+            for (index, character) in &changes {
+                let at = index.index(line.len());
+                line[at] = *character;
+            }
+            let _ = encode_line(dialect, &line.iter().collect::<String>(), true);
+            prop_assert!(encode_line(dialect, &noise, false).is_err());
+            prop_assert!(decode_line(dialect, &noise, false, false).is_err());
+        }
+    });
+}
