@@ -1,1 +1,3 @@
 //! The simulated world of the engine, and black-box tests of the real processes
+
+pub mod postgres;

@@ -1,5 +1,7 @@
 //! Repository chores: test, simulate, chaos, tidy.
 
+mod proof;
+mod test;
 mod tidy;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -17,6 +19,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Formats, lints, documents, tests and proves everything, on a Postgres of its own
+    Test {
+        /// Ends with the count of tests, good or bad
+        #[arg(long)]
+        ci: bool,
+    },
     /// Checks what no compiler does: floors, file sizes, migrations, documents
     Tidy,
 }
@@ -24,6 +32,7 @@ enum Chore {
 #[expect(clippy::print_stderr, reason = "a chore speaks on the terminal")]
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
+        Chore::Test { ci } => top().and_then(|top| test::run(&top, ci)).map(status),
         Chore::Tidy => run_tidy(),
     };
     match result {
@@ -35,6 +44,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn status(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Prints what is untidy.
 #[expect(clippy::print_stdout, reason = "a chore speaks on the terminal")]
 fn run_tidy() -> anyhow::Result<ExitCode> {
@@ -43,7 +56,7 @@ fn run_tidy() -> anyhow::Result<ExitCode> {
         println!("{fault}");
     }
     println!("tidy: {}, {} faults", report.summary, report.faults.len());
-    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(status(report.faults.is_empty()))
 }
 
 /// The top of the repository.
