@@ -81,6 +81,8 @@ pub(crate) struct Core {
     pub(crate) pumps: BTreeSet<IssuerName>,
     pub(crate) store_up: bool,
     pub(crate) draining: bool,
+    /// Transactions for whose answer somebody waits.
+    pub(crate) awaited: usize,
     /// Notes and cases that failed.
     alone: Vec<Record>,
     records_made: u64,
@@ -102,6 +104,7 @@ impl Core {
             pumps: BTreeSet::new(),
             store_up: true,
             draining: false,
+            awaited: 0,
             alone: Vec::new(),
             records_made: 0,
             changes_made: 0,

@@ -31,7 +31,6 @@ impl Engine {
     /// `response_deadline` has passed for the earliest of those who wait: they stay without an answer (M2).
     pub(crate) fn on_askers_due(&mut self, now: Now, key: Key) {
         let Some(txn) = self.txns.get_mut(&key) else { return };
-        txn.askers_timer = None;
         let core = &mut self.core;
         let delivery = &mut txn.delivery;
         txn.askers.retain(|asker| {

@@ -147,9 +147,7 @@ impl Engine {
     /// durable.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.core.records.is_empty()
-            && self.core.in_flight.is_empty()
-            && self.txns.values().all(|txn| txn.askers.is_empty() && txn.reversers.is_empty())
+        self.core.records.is_empty() && self.core.in_flight.is_empty() && self.core.awaited == 0
     }
 
     /// The lowest number that is in flight here: recovery need not look below it.

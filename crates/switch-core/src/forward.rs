@@ -56,7 +56,10 @@ impl Txn {
         core.by_id.remove(&self.row.id);
         core.in_flight.remove(&self.row.id);
         core.followed.remove(&key);
-        core.disarm(self.askers_timer.take(), Timer::Askers(key));
+        if let Some(at) = self.askers_timer.take() {
+            core.disarm(Some(at), Timer::Askers(key));
+            core.awaited = core.awaited.saturating_sub(1);
+        }
         core.disarm(self.grace_timer.take(), Timer::Grace(key));
         core.disarm(self.retry_at.take(), Timer::Retry(key));
         self.set_sending(crate::txn::Sending::Idle, core);

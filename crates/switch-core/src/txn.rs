@@ -295,6 +295,11 @@ impl Txn {
             if let Some(at) = earliest {
                 core.arm(at, Timer::Askers(self.row.key));
             }
+            match (self.askers_timer.is_some(), earliest.is_some()) {
+                (false, true) => core.awaited += 1,
+                (true, false) => core.awaited = core.awaited.saturating_sub(1),
+                (true, true) | (false, false) => {}
+            }
             self.askers_timer = earliest;
         }
     }
