@@ -239,59 +239,58 @@ fn read_prefix(spec: &FieldSpec, prefix: Prefix, reader: &mut Reader<'_>) -> Res
     Ok(units.div_ceil(2))
 }
 
+/// Where the first byte stands that is not `good`. All are looked at at once, since nearly all are good.
+fn first_bad(raw: &[u8], good: impl Fn(u8) -> bool) -> Option<usize> {
+    let all = raw.iter().fold(true, |all, byte| all & good(*byte));
+    if all { None } else { raw.iter().position(|byte| !good(*byte)) }
+}
+
 /// Whether the bytes are what the field may hold.
 pub(crate) fn check(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<(), Fault> {
-    let text =
-        |good: fn(u8) -> bool, expected: &'static str| match raw.iter().position(|b| !good(*b)) {
-            None => Ok(()),
-            Some(at) => Err(Fault::new(ErrorKind::Text, at, expected)),
-        };
-    match (spec.content, spec.encoding) {
-        (Content::Digits, Encoding::Bcd) => check_packed(raw, units, spec.form().filler()),
-        (Content::Digits, _) => match raw.iter().position(|byte| !byte.is_ascii_digit()) {
-            None => Ok(()),
-            Some(at) => Err(Fault::new(ErrorKind::Digits, at, "digits expected")),
-        },
-        (Content::Track, Encoding::Bcd) => Ok(()),
-        (Content::Track, _) => text(
-            |byte| matches!(byte, b'0'..=b'?' | b'A'..=b'F'),
-            "a character of a track expected",
-        ),
-        (Content::Signed, encoding) => check_signed(raw, units, encoding),
+    let (bad, kind, expected) = match (spec.content, spec.encoding) {
+        (Content::Digits, Encoding::Bcd) => return check_packed(raw, units, spec.form().filler()),
+        (Content::Track, Encoding::Bcd) => return Ok(()),
+        (Content::Signed, encoding) => return check_signed(raw, units, encoding),
+        (Content::Text, Encoding::Gbk) => return check_gbk(raw),
+        (Content::Digits, _) => {
+            (first_bad(raw, |byte| byte.is_ascii_digit()), ErrorKind::Digits, "digits expected")
+        }
+        (Content::Track, _) => {
+            let good = |byte| matches!(byte, b'0'..=b'?' | b'A'..=b'F');
+            (first_bad(raw, good), ErrorKind::Text, "a character of a track expected")
+        }
         (Content::Alphanumeric, _) => {
-            text(|byte| (0x20..0x7F).contains(&byte), "printable ASCII expected")
+            let good = |byte| matches!(byte, b' '..=b'~');
+            (first_bad(raw, good), ErrorKind::Text, "printable ASCII expected")
         }
-        (Content::Text, Encoding::Gbk) => check_gbk(raw),
-        (Content::Text, _) => text(|byte| byte.is_ascii(), "ASCII expected"),
+        (Content::Text, _) => {
+            (first_bad(raw, |byte| byte.is_ascii()), ErrorKind::Text, "ASCII expected")
+        }
         (Content::Binary, Encoding::Hex) => {
-            match raw.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'A'..=b'F')) {
-                None => Ok(()),
-                Some(at) => {
-                    Err(Fault::new(ErrorKind::Hex, at, "upper-case hexadecimal digits expected"))
-                }
-            }
+            let good = |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+            (first_bad(raw, good), ErrorKind::Hex, "upper-case hexadecimal digits expected")
         }
-        (Content::Binary, _) if spec.tlv => tlv::check(raw),
-        (Content::Binary, _) => Ok(()),
-    }
+        (Content::Binary, _) if spec.tlv => return tlv::check(raw),
+        (Content::Binary, _) => return Ok(()),
+    };
+    bad.map_or(Ok(()), |at| Err(Fault::new(kind, at, expected)))
 }
 
 fn check_packed(raw: &[u8], units: usize, filler: Filler) -> Result<(), Fault> {
-    let odd = units % 2 == 1;
-    let last = raw.len().saturating_sub(1);
-    for (at, &byte) in raw.iter().enumerate() {
-        let good = both_decimal(byte)
-            // the nibble after the last digit is not looked at: terminals fill it with 0 or F
-            || odd && filler == Filler::Right && at == last && byte >> 4 <= 9;
-        if !good {
-            return Err(Fault::new(ErrorKind::Digits, at, "a nibble that is no digit"));
-        }
+    let odd = !units.is_multiple_of(2);
+    let fault = |at, message| Err(Fault::new(ErrorKind::Digits, at, message));
+    // the nibble after the last digit is not looked at: terminals fill it with 0 or F
+    let (whole, last) = match raw.split_last() {
+        Some((last, whole)) if odd && filler == Filler::Right => (whole, Some(last)),
+        _ => (raw, None),
+    };
+    if let Some(at) = first_bad(whole, both_decimal) {
+        return fault(at, "a nibble that is no digit");
     }
-    // a digit in the place of the filler before the first would be lost
-    match raw.first() {
-        Some(first) if odd && filler == Filler::Left && first >> 4 != 0 => {
-            Err(Fault::new(ErrorKind::Digits, 0, "one digit too many"))
-        }
+    match (last, whole.first()) {
+        (Some(last), _) if last >> 4 > 9 => fault(whole.len(), "a nibble that is no digit"),
+        // a digit in the place of the filler before the first would be lost
+        (None, Some(first)) if odd && first >> 4 != 0 => fault(0, "one digit too many"),
         _ => Ok(()),
     }
 }
@@ -307,7 +306,7 @@ fn check_signed(raw: &[u8], units: usize, encoding: Encoding) -> Result<(), Faul
         return check_packed(rest, units.saturating_sub(1), Filler::Left)
             .map_err(|fault| Fault { at: fault.at + 1, ..fault });
     }
-    match rest.iter().position(|byte| !byte.is_ascii_digit()) {
+    match first_bad(rest, |byte| byte.is_ascii_digit()) {
         None => Ok(()),
         Some(at) => Err(Fault::new(ErrorKind::Digits, at + 1, "digits expected after the sign")),
     }

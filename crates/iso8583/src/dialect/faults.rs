@@ -79,6 +79,11 @@ impl Section {
         Self { path: path.into(), table }
     }
 
+    /// The key of the section itself.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn key(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }

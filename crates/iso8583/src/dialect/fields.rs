@@ -88,7 +88,7 @@ pub(super) fn fields(
         let number = name.parse::<u8>().ok().filter(|number| (2..=128).contains(number));
         let Some(number) = number.filter(|number| *number != 65 && number.to_string() == name)
         else {
-            faults.add(field.key(""), "a field's number from 2 to 128 (65 is a bitmap) expected");
+            faults.add(field.path(), "a field's number from 2 to 128 (65 is a bitmap) expected");
             continue;
         };
         let spec = one(number, &mut field, defaults, faults);

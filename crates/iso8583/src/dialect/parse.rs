@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::faults::{DialectError, Faults, Section, one_of};
-use super::{Dialect, ReversalPolicy, Secondary, fields, identity, kinds, meaning, shipped};
+use super::{
+    Dialect, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, meaning, shipped,
+};
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::digits::from_hex;
+use crate::field::FieldSpec;
 use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
 
@@ -136,6 +139,7 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
     let meanings = meaning::meanings(file.section("codes", faults), faults);
     let reversal = reversal(&mut file, faults);
     file.end(faults);
+    known_fields(&fields, &echoed, &kinds, &reversal, faults);
     Dialect {
         name: name.to_owned(),
         framing: framing.unwrap_or(Framing::Len2),
@@ -150,6 +154,33 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         causes,
         meanings,
         reversal,
+    }
+}
+
+/// Every field that a list names must be one of the dialect.
+fn known_fields(
+    fields: &[Option<FieldSpec>],
+    echoed: &[u8],
+    kinds: &[KindRow],
+    reversal: &ReversalPolicy,
+    faults: &mut Faults,
+) {
+    let mut all = |key: String, numbers: &[u8]| {
+        let known = |number: &u8| matches!(fields.get(usize::from(*number)), Some(Some(_)));
+        for number in numbers.iter().filter(|number| !known(number)) {
+            faults.add(&key, format!("field {number} is not in [fields]"));
+        }
+    };
+    all("echoed".to_owned(), echoed);
+    all("reversal_fields".to_owned(), &reversal.fields);
+    if reversal.original_elements {
+        all("reversal_original_elements".to_owned(), &[90]);
+    }
+    for (index, row) in kinds.iter().enumerate() {
+        all(format!("kind[{index}].required"), &row.required);
+        if row.echoed != echoed {
+            all(format!("kind[{index}].echoed"), &row.echoed);
+        }
     }
 }
 
@@ -179,9 +210,8 @@ fn bitmap(section: Option<Section>, faults: &mut Faults) -> (bool, Secondary) {
 fn header(section: Option<Section>, faults: &mut Faults) -> (HeaderLayout, Option<Header>) {
     let Some(mut section) = section else { return (HeaderLayout::default(), None) };
     let mut bytes = Vec::new();
-    let mut part = |name: &str, lengths: std::ops::RangeInclusive<usize>| {
-        let expected =
-            format!("{} to {} bytes as hexadecimal text", lengths.start(), lengths.end());
+    let mut part = |name: &str, lengths: std::ops::RangeInclusive<usize>, said: &str| {
+        let expected = format!("{said} bytes as hexadecimal text");
         let part = section.text(name, &expected, faults, |text| {
             from_hex(text.as_bytes()).filter(|bytes| lengths.contains(&bytes.len()))
         });
@@ -189,9 +219,9 @@ fn header(section: Option<Section>, faults: &mut Faults) -> (HeaderLayout, Optio
         part.map_or(0, |part| part.len())
     };
     let layout = HeaderLayout {
-        tpdu: part("tpdu", 5..=5) > 0,
-        caller: u8::try_from(part("caller", 1..=48)).unwrap_or(0),
-        head: part("head", 6..=6) > 0,
+        tpdu: part("tpdu", 5..=5, "5") > 0,
+        caller: u8::try_from(part("caller", 1..=48, "1 to 48")).unwrap_or(0),
+        head: part("head", 6..=6, "6") > 0,
     };
     section.end(faults);
     (layout, Header::read(layout, &bytes).filter(|_| !layout.is_empty()))
@@ -229,5 +259,70 @@ fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
         own_stan: own_stan.unwrap_or(false),
         original_elements: original_elements.unwrap_or(false),
         fields: fields.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[&str]) {
+        let error = Dialect::parse("test", text).expect_err(text);
+        let found: Vec<String> = error.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found} does not start with {expected}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_said_at_once_with_their_keys() {
+        check("framing = ", &["TOML parse error at line 1"]);
+        check("base = \"no-such\"", &["base: one of \"cup-pos\", \"iso87-ascii\" expected"]);
+        check(
+            r#"
+            base = "cup-pos"
+            framing = "len9"
+            colour = "red"
+            echoed = [2, 129]
+            reversal_fields = [7]
+            [header]
+            tpdu = "60"
+            [bitmap]
+            secondary = "sometimes"
+            [causes]
+            done = "?"
+            [codes]
+            "00" = { class = "good", en = "", retry = "now" }
+            [elements]
+            batch = "60.9"
+            [fields]
+            1 = { content = "b", length = 8 }
+            5 = { content = "n" }
+            7 = { content = "n", length = 10, encoding = "gbk" }
+            9 = { content = "q", prefix = 1, max = 100 }
+            12 = { content = "n", length = 6, pad = "up", parts = [["a", 7]] }
+            "#,
+            &[
+                "framing: one of \"len2\", \"ascii4\" expected, found \"len9\"",
+                "bitmap.secondary: one of",
+                "header.tpdu: 5 bytes as hexadecimal text expected",
+                "fields.1: a field's number",
+                "fields.12.pad: one of \"left\", \"right\"",
+                "fields.12.parts: 7 digits in a field of 6",
+                "fields.5.length: either",
+                "fields.7.encoding: n cannot be written in gbk",
+                "fields.9.content: one of",
+                "fields.9.max: a prefix of 1 digits cannot say 100",
+                "elements.batch: the dialect has no such field or part",
+                "echoed: a list of field numbers from 2 to 128",
+                "causes.done: a response code",
+                "codes.00.zh: a text expected, found nothing",
+                "codes.00.class: one of",
+                "codes.00.en: a text",
+                "colour: not a key that is known here",
+                "reversal_fields: field 7 is not in [fields]",
+            ],
+        );
     }
 }

@@ -87,7 +87,9 @@ fn bcd(digits: &str, left: bool) -> Vec<u8> {
 
 /// The JSON value of a field, its bytes, and its length as a prefix counts it.
 fn value(row: &Row, cup: bool, dice: &mut Dice) -> (String, Vec<u8>, usize) {
-    let length = if row.prefix == 0 { row.length } else { dice.roll(row.length + 1) };
+    // mostly short, now and then as long as may be
+    let longest = if dice.roll(12) == 0 { row.length } else { row.length.min(40) };
+    let length = if row.prefix == 0 { row.length } else { dice.roll(longest + 1) };
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let ascii = |text: String| (quoted(&text), text.clone().into_bytes(), text.len());
     match row.content.as_str() {
