@@ -135,10 +135,41 @@ pub enum NoteKind {
 }
 
 impl NoteKind {
+    /// All, by number.
+    pub const ALL: [Self; 10] = [
+        Self::Copy,
+        Self::OtherContent,
+        Self::ReversalAsked,
+        Self::LateApproval,
+        Self::LateRefusal,
+        Self::Undelivered,
+        Self::DeliveryUnknown,
+        Self::Contradiction,
+        Self::Recovered,
+        Self::ReversalConfirmed,
+    ];
+
     /// The stored number.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "answer given again",
+            Self::OtherContent => "identity came with other content",
+            Self::ReversalAsked => "reversal asked by the terminal",
+            Self::LateApproval => "approval came late",
+            Self::LateRefusal => "refusal came late",
+            Self::Undelivered => "approval not delivered",
+            Self::DeliveryUnknown => "delivery unknown",
+            Self::Contradiction => "answer contradicts the request",
+            Self::Recovered => "concluded by recovery",
+            Self::ReversalConfirmed => "reversal confirmed",
+        }
     }
 }
 
