@@ -6,7 +6,7 @@ use crate::{
     Lane, StoreError,
     fault::{Fault, Written},
     horizon::Horizon,
-    sqlite,
+    postgres, sqlite,
 };
 
 /// Under which a batch is written.
@@ -20,12 +20,14 @@ pub(crate) struct Fence {
 /// A lane's own connection; made anew after a fault.
 #[derive(Debug)]
 pub(crate) enum Connection {
+    Postgres(postgres::WriterConnection),
     Sqlite(sqlite::WriterConnection),
 }
 
 macro_rules! either {
     ($connection:expr, $own:ident => $call:expr) => {
         match $connection {
+            Connection::Postgres($own) => $call.await,
             Connection::Sqlite($own) => $call.await,
         }
     };
@@ -96,6 +98,7 @@ impl Connection {
     /// Gives the connection up; the next call makes a new one.
     pub(crate) fn abandon(&mut self) {
         match self {
+            Self::Postgres(own) => own.abandon(),
             Self::Sqlite(own) => own.abandon(),
         }
     }

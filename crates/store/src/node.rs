@@ -51,6 +51,21 @@ pub struct Estate {
     pub below: Epoch,
 }
 
+impl Estate {
+    pub(crate) const fn of_columns((node, below): (i32, i32)) -> Self {
+        Self { node: NodeNo(node), below: Epoch(below) }
+    }
+}
+
+/// What came to this node by a take-over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TakenOver {
+    /// Whose rows must be recovered now: the dead node's, and those of nodes that it had taken over.
+    pub estates: Vec<Estate>,
+    /// Transactions whose reversal the dead node owed or had marked, and this node owes now.
+    pub adopted: Vec<TxnId>,
+}
+
 /// The right to write as a node, for one life of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -96,6 +111,10 @@ impl Beat {
         }
     }
 }
+
+/// A beat of node $2 in its epoch $3: does nothing once the epoch moved on. $1: the lowest open number, or null.
+pub(crate) const BEAT: &str = "UPDATE node SET beat = beat + 1, lowest_open = coalesce($1, lowest_open) \
+     WHERE node = $2 AND EXISTS (SELECT 1 FROM fence WHERE fence.node = $2 AND lane = 1 AND epoch = $3)";
 
 /// Node, name, host, beats, lowest open number, epoch, epoch of the last take-over.
 pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>);

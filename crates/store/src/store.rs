@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use switch_core::{Found, Key, NodeNo, NumberBlock, TxnId, Wall};
+use switch_core::{Epoch, Found, Key, NodeNo, NumberBlock, TxnId, Wall};
 
 use crate::{
-    Beat, Estate, Lease, StoreConfig, StoreError, connection::Connection, horizon::SharedHorizon,
-    sqlite::SqliteStore,
+    Beat, DaysKept, Estate, Lease, StoreConfig, StoreError, TakenOver, connection::Connection,
+    horizon::SharedHorizon, postgres::PostgresStore, sqlite::SqliteStore,
 };
 
 /// The database of one or several nodes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Store {
+    /// Production, one or several nodes.
+    Postgres(Arc<PostgresStore>),
     /// Embedded, one node.
     Sqlite(Arc<SqliteStore>),
 }
@@ -20,6 +22,7 @@ pub enum Store {
 macro_rules! either {
     ($store:expr, $own:ident => $call:expr) => {
         match $store {
+            Store::Postgres($own) => $call.await,
             Store::Sqlite($own) => $call.await,
         }
     };
@@ -45,6 +48,9 @@ impl Store {
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         let scheme = config.url.split_once(':').map_or("", |(scheme, _)| scheme);
         match scheme {
+            "postgres" | "postgresql" => {
+                Ok(Self::Postgres(Arc::new(PostgresStore::open(config).await?)))
+            }
             "sqlite" => Ok(Self::Sqlite(Arc::new(SqliteStore::open(config).await?))),
             _ => Err(StoreError::Url {
                 url: scheme.to_owned(),
@@ -86,8 +92,8 @@ impl Store {
     /// # Errors
     /// The database failed, or the lease was lost to another process.
     pub async fn beat(&self, lease: &Lease, lowest_open: Option<TxnId>) -> Result<(), StoreError> {
-        let node = lease.node;
-        uncancelled!(self, own => own.beat(node, lowest_open))
+        let lease = lease.clone();
+        uncancelled!(self, own => own.beat(&lease, lowest_open))
     }
 
     /// All nodes' beats.
@@ -96,6 +102,21 @@ impl Store {
     /// The database failed.
     pub async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
         either!(self, own => own.beats())
+    }
+
+    /// Takes over a node whose beat stood still: raises its epoch, which waits for its open batches, and makes its owed
+    /// reversals this node's. None where its epoch is no longer `seen`: it returned, or another node was first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn take_over(
+        &self,
+        lease: &Lease,
+        node: NodeNo,
+        seen: Epoch,
+    ) -> Result<Option<TakenOver>, StoreError> {
+        let taker = lease.node;
+        uncancelled!(self, own => own.take_over(taker, node, seen))
     }
 
     /// In-flight rows of an estate with numbers above `after`, by number, at most `limit`; fewer mean that there are no
@@ -123,6 +144,24 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
         either!(self, own => own.owed(owner, after, limit))
+    }
+
+    /// Those of these transactions whose reversal is owed or marked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError> {
+        either!(self, own => own.read_owed(ids))
+    }
+
+    /// One step of the keeper of days, every few seconds and once before the node takes traffic: makes leaves ahead, cuts
+    /// over when the day is due, turns deliveries that stayed unknown into cases after the overlap, drops days that are too
+    /// old and have nothing open. Of several nodes one does it; each learns the current day.
+    ///
+    /// # Errors
+    /// The database failed, or somebody held a lock too long: the next step tries again.
+    pub async fn keep_days(&self, now: Wall) -> Result<DaysKept, StoreError> {
+        uncancelled!(self, own => own.keep_days(now))
     }
 
     /// Draws numbers that no other node and no other life draws (I20).
@@ -159,12 +198,14 @@ impl Store {
 
     pub(crate) fn writer_connection(&self) -> Connection {
         match self {
+            Self::Postgres(own) => Connection::Postgres(own.writer_connection()),
             Self::Sqlite(own) => Connection::Sqlite(own.writer_connection()),
         }
     }
 
     pub(crate) fn horizon(&self) -> &SharedHorizon {
         match self {
+            Self::Postgres(own) => &own.horizon,
             Self::Sqlite(own) => &own.horizon,
         }
     }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use sqlx::SqliteConnection;
-use switch_core::{Day, Epoch, Found, NodeNo, NumberBlock, TxnId, Wall};
+use switch_core::{
+    Day, Epoch, Found, NodeNo, NumberBlock, Obligation, ObligationStatus, TxnId, Wall,
+};
 
 use super::{SqliteStore, read};
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     calendar::Calendar,
     days,
     image::{count, long},
-    node::BeatColumns,
+    node::{BEAT, BeatColumns, TakenOver},
     numbers, recovery,
 };
 
@@ -132,29 +134,32 @@ impl SqliteStore {
         .bind(node)
         .fetch_all(&mut *connection)
         .await?;
-        let estates = [(node, epoch)]
-            .into_iter()
-            .chain(others)
-            .map(|(node, below)| Estate { node: NodeNo(node), below: Epoch(below) })
-            .collect();
+        sqlx::query("UPDATE obligation SET owner = ? WHERE owner <> ? AND status IN (1, 3)")
+            .bind(node)
+            .bind(node)
+            .execute(connection)
+            .await?;
+        let estates = [(node, epoch)].into_iter().chain(others).map(Estate::of_columns).collect();
         Ok(Lease { node: NodeNo(node), epoch: Epoch(epoch), estates })
     }
 
     pub(crate) async fn beat(
         &self,
-        node: NodeNo,
+        lease: &Lease,
         lowest_open: Option<TxnId>,
     ) -> Result<(), StoreError> {
         let mut turn = self.writer.begin().await?;
-        let done = sqlx::query(
-            "UPDATE node SET beat = beat + 1, lowest_open = coalesce(?, lowest_open) WHERE node = ?",
-        )
-        .bind(self.recovered.allow(lowest_open).map(|id| long(id.0)))
-        .bind(node.0)
-        .execute(turn.connection())
-        .await;
-        turn.settle(done).await?;
-        Ok(())
+        let done = sqlx::query(BEAT)
+            .bind(self.recovered.allow(lowest_open).map(|id| long(id.0)))
+            .bind(lease.node.0)
+            .bind(lease.epoch.0)
+            .execute(turn.connection())
+            .await;
+        if turn.settle(done).await?.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced { node: lease.node })
+        }
     }
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
@@ -193,13 +198,33 @@ impl SqliteStore {
         after: TxnId,
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
-        let rows = sqlx::query(recovery::owed_sqlite())
+        let rows = sqlx::query(recovery::owed())
             .bind(owner.0)
             .bind(long(after.0))
             .bind(limit)
             .fetch_all(&self.readers)
             .await?;
         read::found(&rows, self.horizon.get())
+    }
+
+    /// Nobody else writes this file: there is nothing to take.
+    #[expect(clippy::unused_async, reason = "the same function on both back ends")]
+    pub(crate) async fn take_over(
+        &self,
+        _taker: NodeNo,
+        _node: NodeNo,
+        _seen: Epoch,
+    ) -> Result<Option<TakenOver>, StoreError> {
+        Ok(None)
+    }
+
+    pub(crate) async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError> {
+        let mut rows = Vec::new();
+        for id in ids {
+            let row = self.read_id(*id).await?;
+            rows.extend(row.filter(|found| found.obligation.as_ref().is_some_and(is_open)));
+        }
+        Ok(rows)
     }
 
     pub(crate) async fn draw_numbers(&self, wanted: u32) -> Result<NumberBlock, StoreError> {
@@ -210,6 +235,15 @@ impl SqliteStore {
         numbers::after(first, wanted)?;
         let open: Vec<u64> = open.into_iter().map(count).collect();
         Ok(numbers::block(first, wanted, &open))
+    }
+}
+
+fn is_open(obligation: &Obligation) -> bool {
+    match obligation.status {
+        ObligationStatus::Marked | ObligationStatus::Owed => true,
+        ObligationStatus::Cleared | ObligationStatus::Confirmed | ObligationStatus::Withdrawn => {
+            false
+        }
     }
 }
 

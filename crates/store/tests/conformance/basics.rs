@@ -8,12 +8,11 @@ use crate::fixture::{
     Home, NOON, Node, TODAY, approved, change, insert, intent, is_applied, key, lost, timed_out,
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sqlite() {
-    rows_are_written_and_read(&Home::sqlite()).await;
-    the_same_identity_is_lost(&Home::sqlite()).await;
-    a_stale_change_is_lost(&Home::sqlite()).await;
-    a_bad_record_stands_alone(&Home::sqlite()).await;
+both! {
+    rows_are_written_and_read,
+    the_same_identity_is_lost,
+    a_stale_change_is_lost,
+    a_bad_record_stands_alone,
 }
 
 async fn rows_are_written_and_read(home: &Home) {

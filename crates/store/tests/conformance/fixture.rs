@@ -29,14 +29,19 @@ pub(crate) fn clock() -> Instant {
 /// Where a database of a test is.
 pub(crate) struct Home {
     pub(crate) url: String,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Home {
     pub(crate) fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let url = format!("sqlite://{}/interlock.db", dir.path().display());
-        Self { url, _dir: dir }
+        Self { url, _dir: Some(dir) }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let server = interlock_tests::postgres::Postgres::shared().expect("a server");
+        Self { url: server.create_next().expect("a database"), _dir: None }
     }
 
     pub(crate) fn config(&self) -> StoreConfig {

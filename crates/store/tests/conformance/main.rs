@@ -1,4 +1,22 @@
 //! Conformance of the store: the same cases on SQLite and on a Postgres that the tests start themselves.
 
+/// Makes of each case a test for either back end.
+macro_rules! both {
+    ($($case:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case(&crate::fixture::Home::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case(&crate::fixture::Home::postgres()).await;
+            })+
+        }
+    };
+}
+
 mod basics;
 mod fixture;

@@ -1,0 +1,61 @@
+//! Sessions on the server: what it must promise, how a writer's is set, and what its errors mean.
+
+use sqlx::{
+    ConnectOptions as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
+};
+
+use crate::{StoreError, fault::Fault};
+
+/// A writer's session: its plans are pinned, since a plan made for a young table is kept when the table has grown; it
+/// waits for locks a bounded time, so that one hanging commit of a copy holds up only that copy.
+const PINNED: [(&str, &str); 10] = [
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "1s"),
+];
+
+/// Refuses a server that would forget what it confirms.
+pub(super) async fn refuse_unsafe(pool: &PgPool) -> Result<(), StoreError> {
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let value: String =
+            sqlx::query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(pool).await?;
+        if value == "off" {
+            return Err(StoreError::Unsafe { setting, value });
+        }
+    }
+    Ok(())
+}
+
+/// A writer's connection.
+pub(super) async fn pinned(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    options.clone().options(PINNED).connect().await
+}
+
+/// What a failed statement of a writer means. Only an ordinary error ends a statement for certain without effect: a
+/// backend that was ended may have committed before.
+pub(super) fn classify(error: sqlx::Error) -> Fault {
+    let Some(refused) =
+        error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+    else {
+        return match error {
+            sqlx::Error::Encode(_) => Fault::Bad(error),
+            _ => Fault::Unknown(error),
+        };
+    };
+    let code = refused.code().to_owned();
+    let class = code.get(..2).unwrap_or_default();
+    match (refused.severity(), class, code.as_str()) {
+        (PgSeverity::Error, "22" | "23", _) | (PgSeverity::Error, _, "55P03") => Fault::Bad(error),
+        (PgSeverity::Error, _, "40P01" | "40001") => Fault::Repeat(error),
+        (PgSeverity::Error, "08" | "53" | "57", _) => Fault::Down(error),
+        _ => Fault::Unknown(error),
+    }
+}
