@@ -99,9 +99,9 @@ impl Postgres {
         self.as_user(&mut watch);
         self.watch = Some(watch.spawn().context("starting postgres")?);
         let deadline = Instant::now() + START_WITHIN;
-        while !self
+        while self
             .run("pg_isready", &["-q", "-p", &self.port.to_string(), "-h"], &self.dir)
-            .is_ok()
+            .is_err()
         {
             if Instant::now() > deadline {
                 bail!("postgres did not start: {}", self.log());
