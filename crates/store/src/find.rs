@@ -299,6 +299,7 @@ pub(crate) fn case_of(
 macro_rules! ask {
     ($store:expr, $own:ident => $call:expr) => {
         match $store {
+            Store::Postgres($own) => $call.await,
             Store::Sqlite($own) => $call.await,
         }
     };

@@ -2,6 +2,7 @@
 
 mod batch;
 mod days;
+mod find;
 mod leaf;
 mod node;
 mod read;
