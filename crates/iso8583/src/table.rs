@@ -57,18 +57,16 @@ fn field_rows(
         }
         return;
     }
-    let shown = if clear { text.clone() } else { mask::field(spec, text.clone()) };
-    let meaning = Code::new(text.trim_end()).ok().filter(|_| spec.number == 39);
-    let meaning = meaning.and_then(|code| dialect.meaning(code));
-    let value = match meaning {
+    let code = Code::new(text.trim_end()).ok().filter(|_| spec.number == 39);
+    let shown = if clear { text } else { mask::field(spec, text) };
+    let value = match code.and_then(|code| dialect.meaning(code)) {
         Some(meaning) => format!("{shown}  ({}, {})", meaning.en, meaning.zh),
-        None => shown.into_owned(),
+        None => shown.trim_end().to_owned(),
     };
     row(number, spec.name.clone(), value);
-    let masked = if clear { text.clone() } else { mask::field(spec, text) };
     for (number, part) in (1_u8..).zip(&spec.parts) {
         let range = spec.part_range(number).unwrap_or_default();
-        if let Some(digits) = masked.get(range) {
+        if let Some(digits) = shown.get(range) {
             row(String::new(), format!("  {}", part.name), digits.to_owned());
         }
     }
