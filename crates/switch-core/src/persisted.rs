@@ -143,9 +143,18 @@ impl Engine {
             txn.durable = true;
             txn.ours = false;
             txn.delivery.all_known = false;
+            // M7: even the first to ask here is a copy of what stands there, or has other content
+            for asker in &mut txn.askers {
+                asker.copy = true;
+            }
             self.core.by_id.insert(found.row.id, key);
             self.core.notice(Notice::Duplicate(crate::DuplicateResult::Joined));
         }
+        // what is settled, or another node's by now, is not adopted (M14)
+        let open = found.obligation.as_ref().is_some_and(|known| {
+            matches!(known.status, ObligationStatus::Owed | ObligationStatus::Marked)
+        });
+        txn.adopt &= open;
         txn.late += pending.late;
         txn.adopt_image(now, found, &mut self.core);
         txn.arm_askers(&mut self.core);
