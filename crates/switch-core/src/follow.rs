@@ -56,7 +56,7 @@ impl Txn {
     /// Takes a newer image from the store for what is true.
     pub(crate) fn adopt_image(&mut self, now: Now, found: Found, core: &mut Core) {
         // what another node did with it, this life does not know
-        self.delivery.all_known = false;
+        self.delivery.all_known &= found.row.id == self.row.id && !is_newer(&found.row, &self.row);
         let more_late = found.row.late > self.row.late && found.row.id == self.row.id;
         self.row = found.row;
         self.obligation = found.obligation;
