@@ -48,6 +48,8 @@ impl Engine {
             Exchange::Unsent | Exchange::Handed => None,
         };
         txn.set_sending(Sending::Handed, &mut self.core);
+        txn.duty.handed_early = txn.is_early(now);
+        txn.duty.early += u32::from(txn.duty.handed_early);
         let (repeat, row) = (txn.duty.written_once, Box::new(txn.row.clone()));
         self.core.push(Effect::Reverse(ReversalOut { owed, issuer, link, repeat, row }));
     }
@@ -56,6 +58,7 @@ impl Engine {
         let Some(key) = self.key_of(id) else { return };
         let Some(txn) = self.txns.get_mut(&key) else { return };
         txn.duty.written_once = true;
+        txn.duty.handed_early = false;
         txn.duty.withdraw = false;
         if txn.duty.sending == Sending::Handed {
             let timeout =
@@ -76,6 +79,9 @@ impl Engine {
                 .issuer(txn.row.issuer.as_ref())
                 .map(|issuer| issuer.policy.reversal.first);
             let at = now.mono.plus(wait.unwrap_or(Duration::from_secs(2)));
+            // it brings no answer
+            let early = u32::from(std::mem::take(&mut txn.duty.handed_early));
+            txn.duty.early = txn.duty.early.saturating_sub(early);
             txn.set_sending(Sending::Due(at), &mut self.core);
         }
         self.step(now, key);
@@ -126,6 +132,11 @@ impl Txn {
         self.send_again(now, core);
     }
 
+    /// Whether an attempt that goes out now may overtake its original.
+    fn is_early(&self, now: Now) -> bool {
+        self.duty.not_found_counts_from.is_some_and(|from| now.mono < from)
+    }
+
     /// Queues the next attempt at its issuer.
     pub(crate) fn send_again(&mut self, _now: Now, core: &mut Core) {
         let Some(issuer) = self.row.issuer.clone() else { return };
@@ -146,11 +157,10 @@ impl Txn {
         if !self.owes(core) || self.duty.confirmed.is_some() || !self.duty.written_once {
             return;
         }
-        // 25 so early may mean that the reversal overtook its original
-        let early = self
-            .duty
-            .not_found_counts_from
-            .filter(|from| code.as_str() == "25" && now.mono < *from);
+        // a 25 to so early an attempt may mean that it overtook its original, however late the 25 itself comes
+        let answers_early = code.as_str() == "25" && self.duty.early > 0;
+        self.duty.early = self.duty.early.saturating_sub(u32::from(answers_early));
+        let early = self.duty.not_found_counts_from.filter(|_| answers_early);
         if is_final && early.is_none() {
             self.duty.confirmed = Some(code);
             self.set_sending(Sending::Idle, core);

@@ -145,8 +145,12 @@ pub(crate) struct Duty {
     pub(crate) progress: bool,
     /// A case is to be opened.
     pub(crate) case: bool,
-    /// A 25 before then is not final (M4).
+    /// A 25 to an attempt written before then is not final (M4).
     pub(crate) not_found_counts_from: Option<Instant>,
+    /// Attempts written before then that were not answered: each may still bring a 25 that says nothing.
+    pub(crate) early: u32,
+    /// Whether the attempt that was handed to a link is one of these.
+    pub(crate) handed_early: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
