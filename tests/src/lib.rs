@@ -1,3 +1,4 @@
 //! The simulated world of the engine, and black-box tests of the real processes
 
 pub mod postgres;
+pub mod world;

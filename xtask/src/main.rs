@@ -25,6 +25,8 @@ enum Chore {
         #[arg(long)]
         ci: bool,
     },
+    /// Runs the engine in a simulated world, a seed a world
+    Simulate(proof::Simulate),
     /// Checks what no compiler does: floors, file sizes, migrations, documents
     Tidy,
 }
@@ -33,6 +35,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Test { ci } => top().and_then(|top| test::run(&top, ci)).map(status),
+        Chore::Simulate(asked) => top().and_then(|top| asked.run(&top)).map(status),
         Chore::Tidy => run_tidy(),
     };
     match result {

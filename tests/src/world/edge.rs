@@ -1,0 +1,168 @@
+//! The edge as the daemon has it: a terminal's message becomes a request, an outcome becomes an answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use iso8583::{Cause, Code, Kind};
+use switch_core::{
+    AskId, Asked, Card, Day, Digest, Instant, IssuerName, Key, Reply, Request, ReversalRequest,
+    Row, TerminalKey, TxnId,
+};
+
+use super::{event::ReplyMsg, ledger::Sale};
+
+/// A two-character response code.
+pub(super) fn code(text: &str) -> Code {
+    Code::new(text).unwrap_or(Code::APPROVED)
+}
+
+/// What the dialect of the terminals answers for a cause.
+fn code_of(cause: Cause) -> Code {
+    code(match cause {
+        Cause::Issuer | Cause::Done => "00",
+        Cause::NoAnswer | Cause::Contradicted => "98",
+        Cause::IssuerDown => "91",
+        Cause::SystemDown => "96",
+        Cause::Duplicate => "94",
+        Cause::Format => "30",
+        Cause::UnknownMerchant => "03",
+        Cause::UnknownTerminal => "97",
+        Cause::NotSupported | Cause::AfterReversal => "12",
+        Cause::NoRoute => "15",
+        Cause::TerminalNotPermitted => "58",
+        Cause::CardNotPermitted => "57",
+        Cause::OverLimit => "61",
+        Cause::OriginalNotFound => "25",
+        Cause::OriginalUndone => "22",
+        Cause::AmountDiffers => "64",
+        Cause::OtherCard => "14",
+        Cause::ClaimOpen => "09",
+        Cause::BatchDiffers => "77",
+        Cause::WrongMac => "A0",
+    })
+}
+
+/// Whether an issuer's code is of class A.
+pub(super) fn approves(code: Code) -> bool {
+    matches!(code.as_str(), "00" | "10" | "11" | "A2" | "A4" | "A5" | "A6")
+}
+
+/// Whose requests these are.
+pub(super) fn terminal_key(terminal: usize) -> TerminalKey {
+    TerminalKey((terminal as u64 + 0x5151_0000).to_be_bytes())
+}
+
+/// The text of data element 41.
+pub(super) fn terminal_id(terminal: usize) -> Bytes {
+    Bytes::from(format!("T{terminal:07}"))
+}
+
+const MERCHANT: Bytes = Bytes::from_static(b"898310000000001");
+
+fn card(sale: &Sale) -> Card {
+    Card {
+        hash: [sale.card; 16],
+        first6: *b"621234",
+        last4: *b"1232",
+        sealed: Bytes::from_static(b"sealed"),
+    }
+}
+
+/// What is carried through: here the number of the sale in the journal of its terminal.
+fn carried(number: usize) -> Bytes {
+    Bytes::copy_from_slice(&(number as u64).to_be_bytes())
+}
+
+/// The sale that a row says it belongs to.
+pub(super) fn sale_of(row: &Row) -> Option<usize> {
+    let bytes: [u8; 8] = row.carried.as_ref().try_into().ok()?;
+    Some(u64::from_be_bytes(bytes) as usize)
+}
+
+/// Who waits, and for how long.
+pub(super) struct Waits {
+    pub(super) ask: AskId,
+    pub(super) deadline: u64,
+    pub(super) grace: u64,
+}
+
+impl Waits {
+    fn asked(&self) -> Asked {
+        Asked {
+            ask: self.ask,
+            listener: IssuerName::from("pos"),
+            deadline: Instant(self.deadline),
+            grace: Duration::from_nanos(self.grace),
+        }
+    }
+}
+
+pub(super) fn request(number: usize, sale: &Sale, waits: &Waits, issuer: IssuerName) -> Request {
+    let mut digest = [7; 16];
+    digest[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    Request {
+        asked: waits.asked(),
+        key: sale.key,
+        kind: sale.kind,
+        digest: Digest(digest),
+        refusal: None,
+        issuer: Some(issuer),
+        reversed_on_silence: sale.kind == Kind::Purchase,
+        takes_partial: sale.takes_partial,
+        merchant: MERCHANT,
+        terminal: terminal_id(sale.terminal),
+        stan: sale.stan,
+        amount: sale.amount,
+        currency: *b"156",
+        card: card(sale),
+        carried: carried(number),
+    }
+}
+
+pub(super) fn reversal(
+    number: usize,
+    sale: &Sale,
+    waits: &Waits,
+    rrn: Option<TxnId>,
+) -> ReversalRequest {
+    ReversalRequest {
+        asked: waits.asked(),
+        key: sale.key,
+        kind: sale.kind,
+        rrn,
+        merchant: MERCHANT,
+        terminal: terminal_id(sale.terminal),
+        stan: sale.stan,
+        amount: Some(sale.amount),
+        currency: *b"156",
+        card: card(sale),
+        carried: carried(number),
+    }
+}
+
+/// The answer on the wire, and what it approves.
+pub(super) fn reply(sale: &Sale, reply: &Reply) -> (Option<(Key, TxnId, Day)>, ReplyMsg) {
+    let none = ReplyMsg {
+        sale: 0,
+        reversal: false,
+        code: code_of(Cause::Done),
+        approved: false,
+        rrn: None,
+        amount: 0,
+        auth: 0,
+    };
+    let outcome = match reply {
+        Reply::Done(rrn) => return (None, ReplyMsg { rrn: *rrn, ..none }),
+        Reply::Approved { outcome, .. } | Reply::Refused(outcome) => outcome,
+    };
+    let own = code_of(outcome.cause);
+    let code = if outcome.cause == Cause::Issuer { outcome.code.unwrap_or(own) } else { own };
+    let approved = approves(code);
+    let auth = outcome.answer.as_ref().try_into().map_or(0, u32::from_be_bytes);
+    let amount = if approved { outcome.partial.unwrap_or(sale.amount) } else { 0 };
+    let given = match reply {
+        Reply::Approved { durable, outcome } => Some((outcome.key, durable.id(), outcome.day)),
+        Reply::Refused(_) | Reply::Done(_) => None,
+    };
+    (given, ReplyMsg { code, approved, rrn: outcome.id, amount, auth, ..none })
+}
