@@ -116,6 +116,10 @@ impl Txn {
             || known.is_some_and(|known| known.cause == crate::ObligationCause::LateApproval);
         self.duty.confirmed = None;
         self.duty.proof = Some(durable.into_owed());
+        // I20: its exchange is open again
+        if let Some(known) = core.issuers.get_mut(&issuer) {
+            self.stan_held |= known.stans.insert(self.row.id.stan());
+        }
         core.disarm(self.grace_timer.take(), Timer::Grace(self.row.key));
         core.notice(Notice::ReversalOwed(issuer.clone()));
         self.count_owed(core);
@@ -158,7 +162,7 @@ impl Txn {
             return;
         }
         // a 25 to so early an attempt may mean that it overtook its original, however late the 25 itself comes
-        let answers_early = code.as_str() == "25" && self.duty.early > 0;
+        let answers_early = code.as_str() == "25" && (self.duty.early > 0 || self.is_early(now));
         self.duty.early = self.duty.early.saturating_sub(u32::from(answers_early));
         let early = self.duty.not_found_counts_from.filter(|_| answers_early);
         if is_final && early.is_none() {

@@ -147,7 +147,11 @@ impl Engine {
     /// durable.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.core.records.is_empty() && self.core.in_flight.is_empty() && self.core.awaited == 0
+        self.core.records.is_empty()
+            && self.core.in_flight.is_empty()
+            && self.core.awaited == 0
+            && self.late.is_empty()
+            && self.txns.values().all(Txn::is_written)
     }
 
     /// The lowest number that is in flight here: recovery need not look below it.

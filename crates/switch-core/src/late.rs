@@ -16,6 +16,11 @@ pub(crate) struct LateReads {
 }
 
 impl LateReads {
+    /// Whether no approval waits for its row.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Keeps the answer and says what to read, or drops it where too many are looked up already.
     pub(crate) fn ask(&mut self, now: Now, answer: IssuerAnswer, most: u32) -> Option<Read> {
         while self.asked.front().is_some_and(|at| now.mono.since(*at) >= Duration::from_secs(1)) {

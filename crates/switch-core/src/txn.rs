@@ -312,6 +312,12 @@ impl Txn {
         self.pending = Some(Pending { record, what, since: now.mono, unknown: false, late: 0 });
     }
 
+    /// Whether this life knows nothing of it that is not durable: no late approval that is still to be recorded, no
+    /// answer whose delivery is still to be told.
+    pub(crate) const fn is_written(&self) -> bool {
+        self.late == 0 && self.retry_at.is_none() && self.delivery.offered == 0
+    }
+
     /// Whether nothing keeps it in memory.
     pub(crate) fn is_quiet(&self, core: &Core) -> bool {
         self.pending.is_none()
