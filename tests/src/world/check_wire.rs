@@ -10,7 +10,6 @@ use super::{
     event::{ReplyMsg, ToIssuer},
     options::{Fault, SEC},
     state::World,
-    store::is_open,
 };
 
 impl World {
@@ -33,16 +32,24 @@ impl World {
     }
 
     /// The first byte of a request goes to the kernel.
-    pub(super) fn check_forwarded(&mut self, id: TxnId) {
+    pub(super) fn check_forwarded(&mut self, link: usize, id: TxnId) {
         let now = self.now;
         let Some(row) = self.store.row(id) else {
             return self.broken("I4", || format!("{} is sent and not durable", id.0));
         };
         let (issuer, stan, sale) = (row.issuer.clone(), id.stan(), super::edge::sale_of(row));
         if self.opts.has(Fault::NumberWrap) {
+            let own = self.links[link].node as i32 + 1;
             let clash = self.store.rows.values().find(|other| {
-                let open = other.state.is_in_flight()
-                    || self.store.obligations.get(&other.id).is_some_and(is_open);
+                // of what another node opened since the block was drawn this one cannot know
+                let open = if other.state.is_in_flight() {
+                    other.node.0 == own
+                } else {
+                    self.store
+                        .obligations
+                        .get(&other.id)
+                        .is_some_and(|o| o.status == ObligationStatus::Owed && o.owner.0 == own)
+                };
                 open && other.id != id && other.id.stan() == stan && other.issuer == issuer
             });
             if let Some(other) = clash.map(|other| other.id.0) {
@@ -91,7 +98,9 @@ impl World {
         let earlier = wire.reversals;
         wire.reversals += 1;
         let flying = wire.flying.replace((now, link));
-        if earlier > 0 && !repeat {
+        let sender = self.links[link].node;
+        let fenced = self.store.fence[sender][1].epoch != self.nodes[sender].epoch;
+        if earlier > 0 && !repeat && !fenced {
             self.broken("I15", || format!("a repeated reversal of {} is not marked", id.0));
         }
         if let Some((since, other)) = flying {

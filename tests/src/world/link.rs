@@ -112,7 +112,7 @@ impl World {
         let link_id = LinkId(link as u64);
         match out {
             Out::Request { id, sale, .. } => {
-                self.check_forwarded(*id);
+                self.check_forwarded(link, *id);
                 let sale = *sale;
                 let s = &self.ledgers.sales[sale];
                 let msg = ToIssuer {
