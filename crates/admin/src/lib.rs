@@ -1,1 +1,16 @@
-//! Health, readiness, metrics and the admin API over HTTP
+//! Health, readiness, metrics and the admin API over HTTP; never in the data path.
+//!
+//! Everything shown comes from the store and from the metrics of this process, so that no page can disturb the engine.
+
+mod api;
+mod figures;
+mod health;
+mod names;
+mod page;
+mod query;
+mod server;
+pub mod telemetry;
+mod view;
+
+pub use health::Phase;
+pub use server::{Admin, AdminError, Serving};

@@ -32,12 +32,106 @@ pub(crate) enum Command {
     /// Encodes messages: lines of `decode --json --clear` in, hexadecimal lines out
     #[command(after_help = ENCODE_HELP)]
     Encode(Encode),
+    /// Finds and shows transactions of a running node
+    #[command(subcommand)]
+    Txn(Txn),
+    /// Shows the links of a running node to its issuers
+    #[command(after_help = "Example:\n  interlock links --admin 127.0.0.1:8580")]
+    Links(Server),
+    /// Shows the reversals that a running node owes, or owed
+    #[command(after_help = "Example:\n  interlock reversals --status any --limit 20")]
+    Reversals(Reversals),
     /// Makes keys
     #[command(subcommand)]
     Keys(Keys),
     /// Makes dialect files
     #[command(subcommand)]
     Dialect(Dialect),
+}
+
+/// Where the admin API is, and how its answers are shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// The address of the admin API
+    #[arg(long, value_name = "ADDR", env = "INTERLOCK_ADMIN", default_value = "127.0.0.1:8580")]
+    pub(crate) admin: String,
+    /// JSON rather than a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Commands about transactions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Txn {
+    /// Finds transactions by what is known of them; the newest come first
+    #[command(after_help = "Example:\n  interlock txn find --terminal 12345678 --amount 12345")]
+    Find(Find),
+    /// Shows one transaction with all that happened to it
+    #[command(after_help = "Example:\n  interlock txn show 000000012345")]
+    Show(Show),
+}
+
+/// Options of `txn find`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Find {
+    /// Retrieval reference number, 37
+    #[arg(long)]
+    pub(crate) rrn: Option<String>,
+    /// The terminal's own trace number, 11
+    #[arg(long)]
+    pub(crate) stan: Option<String>,
+    /// Terminal, 41
+    #[arg(long)]
+    pub(crate) terminal: Option<String>,
+    /// Merchant, 42
+    #[arg(long)]
+    pub(crate) merchant: Option<String>,
+    /// Amount in minor units, 4
+    #[arg(long)]
+    pub(crate) amount: Option<String>,
+    /// Last four digits of the card number
+    #[arg(long)]
+    pub(crate) last4: Option<String>,
+    /// Name of the issuer
+    #[arg(long)]
+    pub(crate) issuer: Option<String>,
+    /// State, such as "approved" or "timed out"
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Not before, such as 2026-11-23T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Before
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Options of `txn show`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// The number of the transaction: its RRN
+    #[arg(value_parser = clap::value_parser!(u64).range(1..1_000_000_000_000))]
+    pub(crate) id: u64,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Options of `reversals`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reversals {
+    /// Only those
+    #[arg(long, default_value = "owed", value_parser = ["owed", "marked", "cleared", "confirmed", "withdrawn", "any"])]
+    pub(crate) status: String,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) server: Server,
 }
 
 /// Options of `decode`.

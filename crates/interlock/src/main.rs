@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod config;
+mod http;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,173 @@
+//! `/api/v1/…`: transactions, links, reversals, cases and a summary, as JSON.
+
+use axum::{
+    Json,
+    extract::{Path, Query as Parameters, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::StoreError;
+use switch_core::TxnId;
+
+use crate::{
+    figures::Figures,
+    names,
+    query::Query,
+    server::Shared,
+    view::{Case, Event, OwedReversal, Transaction},
+};
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub(crate) struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the admin API cannot read the store");
+        Self(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer".to_owned())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(error: QueryRejection) -> Self {
+        Self(StatusCode::BAD_REQUEST, error.body_text())
+    }
+}
+
+type Answer = Result<Json<Value>, Refusal>;
+
+/// `{"items": […]}`
+fn items<T: Serialize>(items: Vec<T>) -> Json<Value> {
+    Json(json!({ "items": items }))
+}
+
+/// `GET /api/v1/transactions?terminal=…&limit=…`
+pub(crate) async fn transactions(
+    State(shared): State<Shared>,
+    query: Result<Parameters<Query>, QueryRejection>,
+) -> Answer {
+    let (filter, limit) = query?.0.read().map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))?;
+    let found = shared.store.find(&filter, limit).await?;
+    Ok(items(found.iter().map(Transaction::of).collect()))
+}
+
+/// `GET /api/v1/transactions/ID`: its row, the events of its timeline, its cases.
+pub(crate) async fn transaction(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let number = id.parse::<u64>().map_err(|_| {
+        Refusal(StatusCode::BAD_REQUEST, "the number (RRN) of a transaction expected".to_owned())
+    })?;
+    let id = TxnId(number);
+    let Some(found) = shared.store.read_id(id).await? else {
+        return Err(Refusal(StatusCode::NOT_FOUND, format!("no transaction {}", id.rrn())));
+    };
+    let events: Vec<Event> = shared.store.notes(id).await?.iter().map(Event::of).collect();
+    let cases: Vec<Case> = shared.store.cases(Some(id), 100).await?.iter().map(Case::of).collect();
+    Ok(Json(json!({ "transaction": Transaction::of(&found), "events": events, "cases": cases })))
+}
+
+/// What may be asked of the list of reversals.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReversalQuery {
+    status: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /api/v1/reversals?status=owed`
+pub(crate) async fn reversals(
+    State(shared): State<Shared>,
+    query: Result<Parameters<ReversalQuery>, QueryRejection>,
+) -> Answer {
+    let query = query?.0;
+    let name = query.status.unwrap_or_else(|| "owed".to_owned());
+    let status = match name.as_str() {
+        "any" => None,
+        name => Some(names::status_of(name).ok_or_else(|| {
+            let expected = "status: owed, marked, cleared, confirmed, withdrawn or any expected";
+            Refusal(StatusCode::BAD_REQUEST, expected.to_owned())
+        })?),
+    };
+    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    let owed = shared.store.owed_list(status, limit).await?;
+    Ok(items(owed.iter().map(OwedReversal::of).collect()))
+}
+
+/// `GET /api/v1/cases`: the open ones.
+pub(crate) async fn cases(State(shared): State<Shared>) -> Answer {
+    let cases = shared.store.cases(None, 1000).await?;
+    Ok(items(cases.iter().map(Case::of).collect()))
+}
+
+/// An issuer's endpoint.
+#[derive(Debug, Serialize)]
+pub(crate) struct Link {
+    pub(crate) issuer: String,
+    pub(crate) endpoint: String,
+    /// Links that are signed on.
+    pub(crate) up: u64,
+}
+
+/// The endpoints of all issuers.
+pub(crate) fn link_list(figures: &Figures) -> Vec<Link> {
+    let link = |sample: &crate::figures::Sample| Link {
+        issuer: sample.label("issuer").to_owned(),
+        endpoint: sample.label("endpoint").to_owned(),
+        up: whole(sample.value),
+    };
+    figures.of("interlock_link_up").iter().map(link).collect()
+}
+
+/// `GET /api/v1/links`
+pub(crate) async fn links(State(shared): State<Shared>) -> Json<Value> {
+    items(link_list(&shared.figures()))
+}
+
+/// `GET /api/v1/summary`: the figures of this node, and what the store holds open.
+pub(crate) async fn summary(State(shared): State<Shared>) -> Answer {
+    let figures = shared.figures();
+    let open = shared.store.open_counts().await?;
+    let ended =
+        |outcome| whole(figures.sum_where("interlock_transactions_total", "outcome", outcome));
+    let phase = shared.health.phase.borrow().name();
+    Ok(Json(json!({
+        "node": shared.node,
+        "version": shared.version,
+        "phase": phase,
+        "store_answers": shared.health.store_answers(),
+        "uptime_seconds": shared.started.elapsed().as_secs(),
+        "in_flight": whole(figures.sum("interlock_in_flight")),
+        "terminal_connections": whole(figures.sum("interlock_terminal_connections")),
+        "links_up": whole(figures.sum("interlock_link_up")),
+        "reversals_owed": open.owed,
+        "oldest_reversal": open.oldest_owed.map(names::time),
+        "marked": open.marked,
+        "cases_open": open.cases,
+        "approved": ended("approved"),
+        "declined": ended("declined"),
+        "timed_out": ended("timed_out"),
+        "never_sent": ended("never_sent"),
+        "refused": ended("refused"),
+        "reversals_confirmed":
+            whole(figures.sum_where("interlock_reversals_total", "result", "confirmed")),
+        "transaction_seconds_p50": figures.quantile("interlock_transaction_seconds", 0.5),
+        "transaction_seconds_p99": figures.quantile("interlock_transaction_seconds", 0.99),
+    })))
+}
+
+/// A sample that counts things.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value was made a finite number of things, not below zero; `as` saturates"
+)]
+pub(crate) fn whole(value: f64) -> u64 {
+    value.round().max(0.0) as u64
+}

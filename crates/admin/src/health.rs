@@ -1,0 +1,84 @@
+//! Whether this node can serve: its phase, and whether the store answers.
+
+use std::time::{Duration, Instant};
+
+use store::Store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How often the store is asked.
+const EVERY: Duration = Duration::from_secs(1);
+/// An answer older than this counts for nothing.
+const FRESH: Duration = Duration::from_secs(4);
+
+/// Where the life of the process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Listeners do not accept yet.
+    Starting,
+    /// Listeners accept.
+    Ready,
+    /// Nothing new is accepted; what is in flight ends.
+    Draining,
+}
+
+impl Phase {
+    /// The name in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// What is known of this node's health.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    pub(crate) phase: watch::Receiver<Phase>,
+    answered: watch::Receiver<Option<Instant>>,
+}
+
+impl Health {
+    /// Starts to ask the store, until `stop`.
+    pub(crate) fn watch(
+        store: Store,
+        phase: watch::Receiver<Phase>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (tell, answered) = watch::channel(None);
+        tokio::spawn(async move {
+            while !stop.is_cancelled() {
+                // Its own task: a call of the store is never given up half-way.
+                let asked = store.clone();
+                if let Ok(Ok(open)) = tokio::spawn(async move { asked.open_counts().await }).await {
+                    tell.send_replace(Some(Instant::now()));
+                    let cases = u32::try_from(open.cases).unwrap_or(u32::MAX);
+                    metrics::gauge!("interlock_cases_open").set(f64::from(cases));
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(EVERY) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        });
+        Self { phase, answered }
+    }
+
+    /// Whether the store answered of late.
+    pub(crate) fn store_answers(&self) -> bool {
+        self.answered.borrow().is_some_and(|at| at.elapsed() < FRESH)
+    }
+
+    /// Whether this node takes traffic, else why not.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        match *self.phase.borrow() {
+            Phase::Starting => Err("starting"),
+            Phase::Draining => Err("draining"),
+            Phase::Ready if self.store_answers() => Ok(()),
+            Phase::Ready => Err("the store does not answer"),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The forms in which the API gives transactions, duties, cases and notes.
+
+use serde::Serialize;
+use store::{CaseFile, Owed};
+use switch_core::{Found, Note, Obligation};
+
+use crate::names;
+
+/// A transaction.
+#[derive(Debug, Serialize)]
+pub(crate) struct Transaction {
+    pub(crate) id: u64,
+    pub(crate) rrn: String,
+    pub(crate) state: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) amount: i64,
+    pub(crate) approved: i64,
+    pub(crate) currency: String,
+    pub(crate) code: Option<String>,
+    pub(crate) cause: &'static str,
+    pub(crate) card: String,
+    pub(crate) merchant: String,
+    pub(crate) terminal: String,
+    pub(crate) batch: String,
+    pub(crate) stan: String,
+    pub(crate) listener: String,
+    pub(crate) issuer: Option<String>,
+    pub(crate) day: String,
+    pub(crate) created: String,
+    pub(crate) concluded: Option<String>,
+    pub(crate) node: i32,
+    pub(crate) copies: u32,
+    pub(crate) late: u32,
+    pub(crate) reversal: Option<Reversal>,
+}
+
+impl Transaction {
+    pub(crate) fn of(found: &Found) -> Self {
+        let row = &found.row;
+        let batch = row.key.0.get(8..11).map_or(0, |bytes| {
+            bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte))
+        });
+        Self {
+            id: row.id.0,
+            rrn: row.id.rrn(),
+            state: row.state.name(),
+            kind: row.kind.name(),
+            amount: row.amount,
+            approved: row.approved,
+            currency: names::text(&row.currency),
+            code: row.code.map(|code| code.to_string()),
+            cause: row.cause.name(),
+            card: names::card(&row.card.first6, &row.card.last4),
+            merchant: names::text(&row.merchant),
+            terminal: names::text(&row.terminal),
+            batch: format!("{batch:06}"),
+            stan: format!("{:06}", row.stan),
+            listener: row.listener.to_string(),
+            issuer: row.issuer.as_deref().map(str::to_owned),
+            day: names::day(row.day),
+            created: names::time(row.created),
+            concluded: row.concluded.map(names::time),
+            node: row.node.0,
+            copies: row.copies,
+            late: row.late,
+            reversal: found.obligation.as_ref().map(Reversal::of),
+        }
+    }
+}
+
+/// The duty to reverse a transaction.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reversal {
+    pub(crate) status: &'static str,
+    pub(crate) cause: &'static str,
+    pub(crate) attempts: u32,
+    pub(crate) opened: String,
+    pub(crate) due: String,
+    pub(crate) parked: bool,
+    pub(crate) node: i32,
+}
+
+impl Reversal {
+    pub(crate) fn of(obligation: &Obligation) -> Self {
+        Self {
+            status: names::status(obligation.status),
+            cause: names::cause(obligation.cause),
+            attempts: obligation.attempts,
+            opened: names::time(obligation.opened),
+            due: names::time(obligation.due),
+            parked: obligation.parked,
+            node: obligation.owner.0,
+        }
+    }
+}
+
+/// A duty to reverse with what is known of its transaction.
+#[derive(Debug, Serialize)]
+pub(crate) struct OwedReversal {
+    pub(crate) id: u64,
+    pub(crate) rrn: String,
+    pub(crate) kind: &'static str,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) card: String,
+    pub(crate) merchant: String,
+    pub(crate) terminal: String,
+    pub(crate) stan: String,
+    pub(crate) issuer: Option<String>,
+    pub(crate) created: String,
+    #[serde(flatten)]
+    pub(crate) reversal: Reversal,
+}
+
+impl OwedReversal {
+    pub(crate) fn of(owed: &Owed) -> Self {
+        Self {
+            id: owed.obligation.id.0,
+            rrn: owed.obligation.id.rrn(),
+            kind: owed.kind.name(),
+            amount: owed.amount,
+            currency: names::text(&owed.currency),
+            card: names::card(&owed.first6, &owed.last4),
+            merchant: names::text(&owed.merchant),
+            terminal: names::text(&owed.terminal),
+            stan: format!("{:06}", owed.stan),
+            issuer: owed.issuer.clone(),
+            created: names::time(owed.created),
+            reversal: Reversal::of(&owed.obligation),
+        }
+    }
+}
+
+/// A case.
+#[derive(Debug, Serialize)]
+pub(crate) struct Case {
+    pub(crate) id: u64,
+    pub(crate) rrn: String,
+    pub(crate) kind: &'static str,
+    pub(crate) opened: String,
+    pub(crate) resolved: Option<String>,
+}
+
+impl Case {
+    pub(crate) fn of(case: &CaseFile) -> Self {
+        Self {
+            id: case.id.0,
+            rrn: case.id.rrn(),
+            kind: case.kind.name(),
+            opened: names::time(case.opened),
+            resolved: case.resolved.map(names::time),
+        }
+    }
+}
+
+/// An unusual event of a transaction.
+#[derive(Debug, Serialize)]
+pub(crate) struct Event {
+    pub(crate) at: String,
+    pub(crate) what: &'static str,
+    pub(crate) detail: String,
+}
+
+impl Event {
+    pub(crate) fn of(note: &Note) -> Self {
+        Self {
+            at: names::time(note.at),
+            what: note.kind.name(),
+            detail: names::text(note.detail.as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `interlock txn`, `links` and `reversals`: an operator's view, over the admin API of a running node.
+
+use std::process::ExitCode;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde_json::Value;
+
+use crate::{
+    cli::{Find, Reversals, Server, Show},
+    http,
+};
+
+/// Columns of a list of transactions.
+const TRANSACTIONS: &[&str] = &[
+    "rrn", "created", "terminal", "stan", "card", "amount", "currency", "state", "code", "issuer",
+];
+/// Columns of a list of reversals.
+const REVERSALS: &[&str] =
+    &["rrn", "status", "cause", "attempts", "opened", "terminal", "amount", "currency", "issuer"];
+/// Columns of a list of links.
+const LINKS: &[&str] = &["issuer", "endpoint", "up"];
+
+/// `interlock txn find`
+pub(crate) async fn find(options: &Find) -> anyhow::Result<ExitCode> {
+    let limit = options.limit.to_string();
+    let known = [
+        ("rrn", &options.rrn),
+        ("stan", &options.stan),
+        ("terminal", &options.terminal),
+        ("merchant", &options.merchant),
+        ("amount", &options.amount),
+        ("last4", &options.last4),
+        ("issuer", &options.issuer),
+        ("state", &options.state),
+        ("from", &options.from),
+        ("to", &options.to),
+    ];
+    let mut parameters: Vec<(&str, &str)> =
+        known.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+    parameters.push(("limit", &limit));
+    list(&options.server, "/api/v1/transactions", &parameters, TRANSACTIONS).await
+}
+
+/// `interlock txn show`
+#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
+pub(crate) async fn show(options: &Show) -> anyhow::Result<ExitCode> {
+    let path = format!("/api/v1/transactions/{}", options.id);
+    let answer = http::get(&options.server.admin, &path, &[]).await?;
+    if options.server.json {
+        println!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = new_table();
+    rows_of(&mut table, "", answer.get("transaction").unwrap_or(&Value::Null));
+    println!("{table}");
+    for (title, key, columns) in [
+        ("Events", "events", &["at", "what", "detail"][..]),
+        ("Cases", "cases", &["kind", "opened", "resolved"][..]),
+    ] {
+        let items = answer.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if !items.is_empty() {
+            println!("\n{title}\n{}", table_of(items, columns));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `interlock links`
+pub(crate) async fn links(server: &Server) -> anyhow::Result<ExitCode> {
+    list(server, "/api/v1/links", &[], LINKS).await
+}
+
+/// `interlock reversals`
+pub(crate) async fn reversals(options: &Reversals) -> anyhow::Result<ExitCode> {
+    let limit = options.limit.to_string();
+    let parameters = [("status", options.status.as_str()), ("limit", limit.as_str())];
+    list(&options.server, "/api/v1/reversals", &parameters, REVERSALS).await
+}
+
+/// Prints a list of the API as a table, or one JSON object a line.
+#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
+async fn list(
+    server: &Server,
+    path: &str,
+    parameters: &[(&str, &str)],
+    columns: &[&str],
+) -> anyhow::Result<ExitCode> {
+    let answer = http::get(&server.admin, path, parameters).await?;
+    let items = answer.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if server.json {
+        for item in items {
+            println!("{item}");
+        }
+    } else if items.is_empty() {
+        println!("none");
+    } else {
+        println!("{}", table_of(items, columns));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
+}
+
+fn table_of(items: &[Value], columns: &[&str]) -> Table {
+    let mut table = new_table();
+    table.set_header(columns);
+    for item in items {
+        table.add_row(columns.iter().map(|column| {
+            let value = item.get(*column).unwrap_or(&Value::Null);
+            let cell = Cell::new(plain(value));
+            if value.is_number() { cell.set_alignment(CellAlignment::Right) } else { cell }
+        }));
+    }
+    table
+}
+
+/// One line a key, those of inner objects behind a dot.
+fn rows_of(table: &mut Table, prefix: &str, value: &Value) {
+    let Some(object) = value.as_object() else { return };
+    for (key, value) in object {
+        let key = format!("{prefix}{key}");
+        if value.is_object() {
+            rows_of(table, &format!("{key}."), value);
+        } else if !value.is_null() {
+            table.add_row([key, plain(value)]);
+        }
+    }
+}
+
+/// A value without its quotes. The API has replaced control characters already.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
