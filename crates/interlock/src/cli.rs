@@ -20,12 +20,24 @@ const DECODE_HELP: &str = "Example:
 const ENCODE_HELP: &str = "Example:
   interlock decode --dialect cup-pos --json --clear < messages.hex | interlock encode --dialect cup-pos";
 
+const ISSUER_HELP: &str = "Without a script the last two digits of an amount choose a behaviour.
+
+Example:
+  interlock issuer --listen 127.0.0.1:9001 --dialect iso87-ascii --ledger issuer.jsonl";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value a process")]
 pub(crate) enum Command {
     /// Checks a configuration file, its dialects and routes, without binding a port
     #[command(after_help = "Example:\n  interlock check --config /etc/interlock/interlock.toml")]
     Check(Check),
+    /// Brings the database to this version; `serve` does so too unless store.migrate = false
+    #[command(after_help = "Example:\n  interlock migrate --config /etc/interlock/interlock.toml")]
+    Migrate(ConfigFile),
+    /// Runs a simulated issuer that keeps its own ledger
+    #[command(after_help = ISSUER_HELP)]
+    Issuer(Issuer),
     /// Decodes messages from hexadecimal text: one, or one a line from standard input
     #[command(after_help = DECODE_HELP)]
     Decode(Decode),
@@ -47,6 +59,26 @@ pub(crate) enum Command {
     /// Makes dialect files
     #[command(subcommand)]
     Dialect(Dialect),
+}
+
+/// Options of `issuer`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Issuer {
+    /// Where it listens
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: String,
+    /// The dialect that it speaks
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: String,
+    /// Another framing than the dialect's
+    #[arg(long, value_enum)]
+    pub(crate) framing: Option<FramingName>,
+    /// How it behaves: rules in TOML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// Its ledger, JSON lines; what stands in it has happened
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
 }
 
 /// Where the admin API is, and how its answers are shown.
@@ -214,6 +246,14 @@ pub(crate) enum FramingName {
 }
 
 impl FramingName {
+    /// As the codec has it.
+    pub(crate) const fn framing(self) -> iso8583::Framing {
+        match self {
+            Self::Len2 => iso8583::Framing::Len2,
+            Self::Ascii4 => iso8583::Framing::Ascii4,
+        }
+    }
+
     /// As dialect files have it.
     pub(crate) const fn name(self) -> &'static str {
         match self {

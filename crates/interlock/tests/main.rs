@@ -2,5 +2,7 @@
 
 mod check;
 mod convert;
+mod issuer;
 mod keys;
+mod migrate;
 mod support;

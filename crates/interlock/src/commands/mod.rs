@@ -3,7 +3,9 @@
 mod check;
 mod convert;
 mod dialect;
+mod issuer;
 mod keys;
+mod migrate;
 mod operator;
 
 use std::process::ExitCode;
@@ -19,9 +21,23 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             report(&error);
-            if error.is::<Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            if is_bad_configuration(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Whether a file or a setting of the user's is at fault, rather than the world.
+fn is_bad_configuration(error: &anyhow::Error) -> bool {
+    error.is::<Faults>()
+        || error.is::<sim::issuer::ScriptError>()
+        || matches!(
+            error.downcast_ref::<store::StoreError>(),
+            Some(
+                store::StoreError::Url { .. }
+                    | store::StoreError::BadDay { .. }
+                    | store::StoreError::OtherDay { .. }
+            )
+        )
 }
 
 /// Calls the command's own function.
@@ -34,6 +50,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Txn(Txn::Show(options)) => runtime()?.block_on(operator::show(&options)),
         Command::Links(server) => runtime()?.block_on(operator::links(&server)),
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
+        Command::Migrate(options) => runtime()?.block_on(migrate::run(&options)),
+        Command::Issuer(options) => runtime()?.block_on(issuer::run(&options)),
         Command::Keys(Keys::Init(options)) => keys::init(&options),
         Command::Dialect(Dialect::Import(options)) => dialect::import(&options),
     }
@@ -42,6 +60,18 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 /// The runtime of the commands that wait for sockets.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 /// Writes an error and what caused it to standard error.

@@ -101,7 +101,7 @@ async fn list(
 
 fn new_table() -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table
 }
 

@@ -1,0 +1,39 @@
+//! `interlock issuer`: a simulated issuer that runs until it is told to stop.
+
+use std::process::ExitCode;
+
+use sim::issuer::{Issuer as Simulator, IssuerOptions, Script};
+
+use crate::{cli::Issuer, commands::stop_signal, config::dialects, telemetry};
+
+/// Runs the simulator until SIGTERM or Ctrl-C, then says what it did.
+#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
+pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
+    telemetry::start(telemetry::Format::Text, "warn")?;
+    let dialect = dialects::for_command(&options.dialect)?;
+    let script = match &options.script {
+        Some(file) => Script::load(file)?,
+        None => Script::by_amount(),
+    };
+    let issuer = Simulator::start(IssuerOptions {
+        listen: options.listen.clone(),
+        dialect,
+        framing: options.framing.map(crate::cli::FramingName::framing),
+        script,
+        ledger: options.ledger.clone(),
+    })
+    .await?;
+    println!("listening on {}", issuer.local_addr());
+    stop_signal().await?;
+    let counts = issuer.counts();
+    issuer.stop().await;
+    let sim::issuer::Postings { charged, reversed, declined, duplicates, .. } = counts.postings;
+    println!(
+        "{} messages: {charged} charged, {reversed} reversed, {declined} declined, {duplicates} forwarded twice",
+        counts.received
+    );
+    for (behaviour, times) in &counts.shown {
+        println!("{behaviour}: {times}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,33 @@
+//! Log lines on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Starts the log of this process. `INTERLOCK_LOG` overrides `filter`.
+///
+/// # Errors
+/// The directives cannot be understood, or there is a log already.
+pub(crate) fn start(format: Format, filter: &str) -> anyhow::Result<()> {
+    let directives = std::env::var("INTERLOCK_LOG").unwrap_or_else(|_| filter.to_owned());
+    let filter = EnvFilter::builder().parse(&directives)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        Format::Text => {
+            let colours = std::io::stderr().is_terminal();
+            registry.with(lines.with_ansi(colours).with_target(false)).try_init()?;
+        }
+        Format::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
+    }
+    Ok(())
+}
