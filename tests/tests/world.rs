@@ -23,3 +23,23 @@ fn the_same_seed_makes_the_same_world() {
     let simulation = Simulation::new(7, 8);
     assert_eq!(simulation.trace(7).1, simulation.trace(7).1);
 }
+
+/// The checks are checked: each broken engine is found within 2,000 seeds.
+#[cfg(feature = "bugs")]
+#[test]
+fn planted_bugs_are_found() {
+    use interlock_tests::world::Bug;
+
+    let missed: Vec<Bug> = Bug::ALL
+        .into_iter()
+        .filter(|bug| {
+            let hunt =
+                Simulation { bug: Some(*bug), first_only: true, ..Simulation::new(0, 2_000) };
+            let report = hunt.run();
+            let found = report.failures.first().map(|failure| (failure.rule, failure.seed));
+            println!("{bug:?}: {found:?} in {} seeds", report.seeds);
+            found.is_none()
+        })
+        .collect();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}

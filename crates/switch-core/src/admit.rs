@@ -6,6 +6,7 @@ use iso8583::Cause;
 
 use crate::{
     Effect, Engine, Instant, Key, Notice, Now, Record, Row, RowState, ShedReason, TxnId,
+    bug::Bug,
     core::{Core, RecordFor},
     effect::{DuplicateResult, TxnOutcome},
     event::Request,
@@ -62,6 +63,9 @@ impl Engine {
         if let Some(txn) = self.txns.get_mut(&key) {
             self.core.notice(Notice::Duplicate(DuplicateResult::Joined));
             txn.join(asker, &mut self.core);
+            if self.core.has(Bug::CopyForwarded) && txn.ours && txn.row.state.is_in_flight() {
+                txn.forward_again(now, request.asked.ask, &mut self.core);
+            }
             return self.step(now, key);
         }
         if self.shed.answers(now, &request, &mut self.core) {
@@ -150,7 +154,7 @@ impl Engine {
 /// M6 and M7: whether the stored answer may be given to a copy with this digest.
 pub(crate) fn may_repeat(now: Now, row: &Row, digest: crate::Digest, core: &Core) -> bool {
     row.state == RowState::ReversedBeforeArrival
-        || (row.digest == digest
+        || ((row.digest == digest || core.has(Bug::ContentIgnored))
             && (row.state.is_in_flight()
                 || now.wall.since(row.created) <= core.config.repeat_window))
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Engine, Found, IssuerAnswer, NoteKind, Notice, Now, Row, RowState,
+    bug::Bug,
     core::Core,
     txn::{Conclusion, Txn},
 };
@@ -64,11 +65,14 @@ impl Txn {
     /// What an answer in time means.
     fn judge(&self, answer: IssuerAnswer, core: &Core) -> Conclusion {
         let answer = Box::new(answer);
-        if core.is_unknown_code(&answer.issuer, answer.code) {
+        let unknown = core.is_unknown_code(&answer.issuer, answer.code);
+        if unknown && !core.has(Bug::UnknownCodeRefuses) {
             Conclusion::Silent
         } else if !answer.approves {
             Conclusion::Declined(answer)
-        } else if contradicts(&self.row, &answer, self.takes_partial) {
+        } else if contradicts(&self.row, &answer, self.takes_partial)
+            && !core.has(Bug::ContradictionAccepted)
+        {
             Conclusion::Contradicted(answer)
         } else {
             Conclusion::Approved(answer)
@@ -83,6 +87,12 @@ impl Txn {
             return;
         }
         if answer.approves {
+            if core.has(Bug::LateApprovalForgotten) {
+                return;
+            }
+            if core.has(Bug::LateApprovalAccepted) && self.row.state == RowState::TimedOut {
+                return self.obey_late(now, answer, core);
+            }
             if self.is_committed_outcome(answer) {
                 return;
             }
@@ -96,6 +106,14 @@ impl Txn {
         {
             self.duty.withdraw = true;
             core.note(now, self.row.id, self.row.day, NoteKind::LateRefusal, answer.code.as_str());
+        }
+    }
+
+    /// As if it had come in time: a bug that is planted.
+    fn obey_late(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
+        if self.pending.is_none() {
+            let row = self.next_image(core, |row| crate::conclude::approve(row, answer));
+            self.record(now, crate::Change { row, obligation: None, note: None, case: None }, core);
         }
     }
 

@@ -6,6 +6,7 @@ use iso8583::Cause;
 use crate::{
     Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
     ObligationWrite, Row, RowState,
+    bug::Bug,
     core::Core,
     txn::{Conclusion, Txn},
 };
@@ -22,7 +23,9 @@ impl Txn {
     /// Writes the conclusion: state, answer, and the owed reversal, in one statement.
     pub(crate) fn record_conclusion(&mut self, now: Now, core: &mut Core) {
         let Some(conclusion) = self.conclusion.clone() else { return };
-        let asked = self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty();
+        let loses = core.has(Bug::TerminalReversalLoses);
+        let asked = !loses
+            && (self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty());
         let mut row = self.next_image(core, |row| row.concluded = Some(now.wall));
         let mut note = None;
         let obligation = match conclusion {
@@ -56,6 +59,13 @@ impl Txn {
             Conclusion::Silent => {
                 row.state = RowState::TimedOut;
                 row.cause = Cause::NoAnswer;
+                if core.has(Bug::NoReversalOnSilence) {
+                    return self.record(
+                        now,
+                        Change { row, obligation: None, note, case: None },
+                        core,
+                    );
+                }
                 self.owed(
                     now,
                     if asked { ObligationCause::Asked } else { ObligationCause::Silence },
@@ -73,12 +83,18 @@ impl Txn {
                 None
             }
         };
-        self.record(now, Change { row, obligation, note, case: None }, core);
+        let early = core.has(Bug::ApproveBeforeCommit) && row.state == RowState::Approved;
+        self.record(now, Change { row: row.clone(), obligation, note, case: None }, core);
+        if early {
+            self.row = Row { version: self.row.version, ..row };
+            self.give_approval(now, crate::Commit { day: self.row.day, since: now.mono }, core);
+        }
     }
 
     /// M10: where the end was seen before the outcome was committed, the mark and its due time are part of that commit.
     fn mark_with_outcome(&self, now: Now, core: &mut Core) -> Option<ObligationWrite> {
-        if !self.is_undelivered() || !self.askers.is_empty() || !self.reversible {
+        let ignored = core.has(Bug::UndeliveredIgnored);
+        if ignored || !self.is_undelivered() || !self.askers.is_empty() || !self.reversible {
             return None;
         }
         core.notice(Notice::Undelivered);
@@ -91,7 +107,7 @@ impl Txn {
     }
 }
 
-fn approve(row: &mut Row, answer: &IssuerAnswer) {
+pub(crate) fn approve(row: &mut Row, answer: &IssuerAnswer) {
     row.state = RowState::Approved;
     row.cause = Cause::Issuer;
     row.code = Some(answer.code);

@@ -7,6 +7,7 @@ use iso8583::Code;
 use crate::{
     Change, Durable, Effect, Engine, Instant, Key, Notice, Now, ObligationStatus, ObligationWrite,
     ReversalOut, ReversalResult, ReversalSchedule, TxnId,
+    bug::Bug,
     core::{Core, Timer},
     txn::{Exchange, Sending, Txn},
 };
@@ -50,7 +51,8 @@ impl Engine {
         txn.set_sending(Sending::Handed, &mut self.core);
         txn.duty.handed_early = txn.is_early(now);
         txn.duty.early += u32::from(txn.duty.handed_early);
-        let (repeat, row) = (txn.duty.written_once, Box::new(txn.row.clone()));
+        let repeat = txn.duty.written_once && !self.core.has(Bug::RepeatNotMarked);
+        let (repeat, row) = (repeat, Box::new(txn.row.clone()));
         self.core.push(Effect::Reverse(ReversalOut { owed, issuer, link, repeat, row }));
     }
 
@@ -59,7 +61,7 @@ impl Engine {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         txn.duty.written_once = true;
         txn.duty.handed_early = false;
-        txn.duty.withdraw = false;
+        txn.duty.withdraw &= self.core.has(Bug::WithdrawnAfterWrite);
         if txn.duty.sending == Sending::Handed {
             let timeout =
                 self.core.issuer(txn.row.issuer.as_ref()).map(|issuer| issuer.policy.timeout);
@@ -164,6 +166,7 @@ impl Txn {
         // a 25 to so early an attempt may mean that it overtook its original, however late the 25 itself comes
         let answers_early = code.as_str() == "25" && (self.duty.early > 0 || self.is_early(now));
         self.duty.early = self.duty.early.saturating_sub(u32::from(answers_early));
+        let answers_early = answers_early && !core.has(Bug::EarlyNotFoundFinal);
         let early = self.duty.not_found_counts_from.filter(|_| answers_early);
         if is_final && early.is_none() {
             self.duty.confirmed = Some(code);
@@ -185,11 +188,15 @@ impl Txn {
         self.duty.attempts += 1;
         self.duty.progress = true;
         let id = self.row.id;
+        let dropped = core.has(Bug::ReversalDroppedAtCap);
         let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
         let schedule = &issuer.policy.reversal;
         if self.duty.attempts >= schedule.attempts && !self.duty.parked {
             self.duty.parked = true;
             self.duty.case = true;
+            if dropped {
+                return self.set_sending(Sending::Idle, core);
+            }
         }
         let wait =
             if self.duty.parked { schedule.longest } else { schedule.wait(id, self.duty.attempts) };

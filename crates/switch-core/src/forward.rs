@@ -37,6 +37,14 @@ impl Txn {
         core.push(Effect::Forward(Forward { durable, ask, issuer, not_after }));
     }
 
+    /// As if a copy were a new request: a bug that is planted.
+    pub(crate) fn forward_again(&self, now: Now, ask: crate::AskId, core: &mut Core) {
+        let Some(issuer) = self.row.issuer.clone() else { return };
+        let commit = crate::Commit { day: self.row.day, since: now.mono };
+        let durable = Durable::of_commit(self.row.id, commit);
+        core.push(Effect::Forward(Forward { durable, ask, issuer, not_after: now.mono }));
+    }
+
     /// It no longer counts as in flight at its issuer.
     pub(crate) fn leave_issuer(&mut self, core: &mut Core) {
         if let Exchange::Written { deadline, .. } = self.exchange {

@@ -6,6 +6,7 @@
 
 mod admit;
 mod answer;
+mod bug;
 mod conclude;
 mod core;
 mod delivery;
@@ -34,6 +35,8 @@ mod txn;
 // The codec's words that stand in rows and events, for the floors above that may not import the codec.
 pub use iso8583::{Cause, Code, Kind};
 
+#[cfg(feature = "bugs")]
+pub use bug::Bug;
 pub use durable::{Durable, OwedProof};
 pub use effect::{
     DuplicateResult, Effect, Forward, Notice, Outcome, Read, Reply, ReversalOut, ReversalResult,

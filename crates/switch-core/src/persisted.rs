@@ -8,6 +8,7 @@ use crate::{
     Change, Durable, Effect, Engine, Found, Key, Notice, Now, ObligationStatus, Persisted, Read,
     Record, RecordId, Reply, Row, RowState,
     admit::may_repeat,
+    bug::Bug,
     core::{Core, RecordFor, Timer},
     effect::TxnOutcome,
     event::Commit,
@@ -45,6 +46,10 @@ impl Engine {
             Persisted::Applied(commit) => self.on_applied(now, key, pending.what, commit),
             Persisted::Lost(found) => self.on_lost(now, key, pending, found.map(|found| *found)),
             Persisted::Failed => self.on_failed(now, key, pending),
+            Persisted::Unknown if self.core.has(Bug::UnknownTakenForDone) => {
+                let commit = Commit { day: txn.row.day, since: now.mono };
+                self.on_applied(now, key, pending.what, commit);
+            }
             Persisted::Unknown => {
                 // I21: the row is read over a fenced connection before anything is done with it
                 let intents = matches!(pending.what, Record::Intent(_));
@@ -138,6 +143,12 @@ impl Engine {
     fn on_lost(&mut self, now: Now, key: Key, pending: Pending, found: Option<Found>) {
         let Some(found) = found else { return self.on_failed(now, key, pending) };
         let Some(txn) = self.txns.get_mut(&key) else { return };
+        if self.core.has(Bug::VersionIgnored)
+            && let Record::Change(mut change) = pending.what.clone()
+        {
+            change.row.version = found.row.version + 1;
+            return txn.record(now, *change, &mut self.core);
+        }
         if matches!(pending.what, Record::Intent(_)) {
             txn.release(&mut self.core);
             txn.durable = true;
@@ -226,7 +237,7 @@ impl Engine {
 
 impl Txn {
     /// Gives a durable approval to everyone who waits for it (M2, M6). A copy beyond its window gets 94 (M7).
-    fn give_approval(&mut self, now: Now, commit: Commit, core: &mut Core) {
+    pub(crate) fn give_approval(&mut self, now: Now, commit: Commit, core: &mut Core) {
         for asker in std::mem::take(&mut self.askers) {
             if asker.asked.deadline <= now.mono {
                 self.delivery.missed = true;

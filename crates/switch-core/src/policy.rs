@@ -27,6 +27,9 @@ pub struct EngineConfig {
     pub follow_every: Duration,
     /// Most reads a second by RRN for answers that match nothing open (M9).
     pub late_reads_per_second: u32,
+    /// How it is broken on purpose.
+    #[cfg(feature = "bugs")]
+    pub bug: Option<crate::Bug>,
 }
 
 impl Default for EngineConfig {
@@ -41,6 +44,8 @@ impl Default for EngineConfig {
             max_finished: 20_000,
             follow_every: Duration::from_millis(250),
             late_reads_per_second: 200,
+            #[cfg(feature = "bugs")]
+            bug: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Engine, Found, Now, ObligationStatus,
+    bug::Bug,
     txn::{Conclusion, Txn, is_newer},
 };
 
@@ -40,6 +41,8 @@ impl Engine {
             self.core.in_flight.insert(id);
             self.core.followed.remove(&key);
             txn.decide(Conclusion::Recovered, &mut self.core);
+        } else if self.core.has(Bug::RecoveryForgetsDuties) {
+            return;
         } else if txn.obligation_is(ObligationStatus::Owed) || txn.is_marked() {
             txn.adopt = true;
             txn.delivery.all_known = true;

@@ -6,6 +6,7 @@ use crate::{
     Case, CaseKind, Change, Note, NoteKind, Now, ObligationCause, ObligationStatus,
     ObligationWrite, Progress, Record, Row, RowState,
     admit::may_repeat,
+    bug::Bug,
     core::Core,
     effect::{Effect, Reply},
     txn::{Sending, Txn},
@@ -61,6 +62,10 @@ impl Txn {
             return self.undo(now, ObligationCause::Asked, NoteKind::ReversalAsked, core);
         }
         self.refuse_strangers(now, core);
+        if !self.askers.is_empty() && core.has(Bug::CopyFromMemory) {
+            let commit = crate::Commit { day: self.row.day, since: now.mono };
+            return self.give_approval(now, commit, core);
+        }
         if !self.askers.is_empty() {
             return self.record_copy(now, core);
         }
@@ -71,7 +76,7 @@ impl Txn {
             if self.ours && self.grace_timer.is_none() && self.delivery.offered == 0 {
                 self.undo(now, ObligationCause::Undelivered, NoteKind::Undelivered, core);
             }
-        } else if self.is_undelivered() {
+        } else if self.is_undelivered() && !core.has(Bug::UndeliveredIgnored) {
             self.record_mark(now, core);
         }
     }
@@ -97,7 +102,7 @@ impl Txn {
         if self.duty.confirmed.is_some() {
             self.record_release(now, ObligationStatus::Confirmed, core);
         } else if self.duty.withdraw
-            && !self.duty.written_once
+            && (!self.duty.written_once || core.has(Bug::WithdrawnAfterWrite))
             && self.duty.sending != Sending::Handed
         {
             self.record_release(now, ObligationStatus::Withdrawn, core);

@@ -1,0 +1,88 @@
+//! Engines that are broken on purpose, so that the checks of the simulated world can be checked.
+
+use crate::core::Core;
+
+/// A bug planted in the engine: what a hasty author might have written. None without the feature `bugs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    not(feature = "bugs"),
+    expect(unreachable_pub, reason = "told to the world with `bugs`")
+)]
+pub enum Bug {
+    /// The approval is given before it is committed (M2).
+    ApproveBeforeCommit,
+    /// A commit of unknown result is taken for done (I21).
+    UnknownTakenForDone,
+    /// A copy of what is in flight is forwarded again (M6).
+    CopyForwarded,
+    /// Another content under the same identity gets the stored answer (M7).
+    ContentIgnored,
+    /// An approval is given again from memory, without the conditional update (M6).
+    CopyFromMemory,
+    /// An approval after the deadline is obeyed (M9).
+    LateApprovalAccepted,
+    /// An approval after the deadline is forgotten (M9).
+    LateApprovalForgotten,
+    /// Silence is answered 98, and nothing is owed (M3).
+    NoReversalOnSilence,
+    /// An issuer's 68 or 98 counts as a refusal (M3).
+    UnknownCodeRefuses,
+    /// A reversal is given up when its attempts are used up (M4).
+    ReversalDroppedAtCap,
+    /// A repeated reversal is not marked as one (M4).
+    RepeatNotMarked,
+    /// A 25 is final, however early (M4).
+    EarlyNotFoundFinal,
+    /// A late refusal withdraws a reversal that was written (M9).
+    WithdrawnAfterWrite,
+    /// An approval is committed though its reversal was asked for (M8).
+    TerminalReversalLoses,
+    /// A change that lost its race is written over what stands there.
+    VersionIgnored,
+    /// An approval that nobody took is left as it is (M10).
+    UndeliveredIgnored,
+    /// An altered amount, currency, card or terminal is taken for an approval (M13).
+    ContradictionAccepted,
+    /// What an earlier life owed is not taken up (M14).
+    RecoveryForgetsDuties,
+}
+
+impl Bug {
+    /// All of them.
+    #[cfg(feature = "bugs")]
+    pub const ALL: [Self; 18] = [
+        Self::ApproveBeforeCommit,
+        Self::UnknownTakenForDone,
+        Self::CopyForwarded,
+        Self::ContentIgnored,
+        Self::CopyFromMemory,
+        Self::LateApprovalAccepted,
+        Self::LateApprovalForgotten,
+        Self::NoReversalOnSilence,
+        Self::UnknownCodeRefuses,
+        Self::ReversalDroppedAtCap,
+        Self::RepeatNotMarked,
+        Self::EarlyNotFoundFinal,
+        Self::WithdrawnAfterWrite,
+        Self::TerminalReversalLoses,
+        Self::VersionIgnored,
+        Self::UndeliveredIgnored,
+        Self::ContradictionAccepted,
+        Self::RecoveryForgetsDuties,
+    ];
+}
+
+impl Core {
+    /// Whether this engine is broken in that way.
+    #[cfg(feature = "bugs")]
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.config.bug == Some(bug)
+    }
+
+    /// Whether this engine is broken in that way: never.
+    #[cfg(not(feature = "bugs"))]
+    #[expect(clippy::unused_self, reason = "as with `bugs`")]
+    pub(crate) const fn has(&self, _bug: Bug) -> bool {
+        false
+    }
+}
