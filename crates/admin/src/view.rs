@@ -37,9 +37,6 @@ pub(crate) struct Transaction {
 impl Transaction {
     pub(crate) fn of(found: &Found) -> Self {
         let row = &found.row;
-        let batch = row.key.0.get(8..11).map_or(0, |bytes| {
-            bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte))
-        });
         Self {
             id: row.id.0,
             rrn: row.id.rrn(),
@@ -53,7 +50,7 @@ impl Transaction {
             card: names::card(&row.card.first6, &row.card.last4),
             merchant: names::text(&row.merchant),
             terminal: names::text(&row.terminal),
-            batch: format!("{batch:06}"),
+            batch: format!("{:06}", row.key.batch()),
             stan: format!("{:06}", row.stan),
             listener: row.listener.to_string(),
             issuer: row.issuer.as_deref().map(str::to_owned),

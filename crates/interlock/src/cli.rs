@@ -25,6 +25,11 @@ const ISSUER_HELP: &str = "Without a script the last two digits of an amount cho
 Example:
   interlock issuer --listen 127.0.0.1:9001 --dialect iso87-ascii --ledger issuer.jsonl";
 
+const RECONCILE_HELP: &str = "Ends with status 1 if there is a difference.
+
+Example:
+  interlock reconcile --terminal bench.jsonl --issuer issuer.jsonl --config interlock.toml";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "one value a process")]
@@ -38,6 +43,9 @@ pub(crate) enum Command {
     /// Runs a simulated issuer that keeps its own ledger
     #[command(after_help = ISSUER_HELP)]
     Issuer(Issuer),
+    /// Compares the ledgers of terminals, switch and issuers, and names every difference
+    #[command(after_help = RECONCILE_HELP)]
+    Reconcile(Reconcile),
     /// Decodes messages from hexadecimal text: one, or one a line from standard input
     #[command(after_help = DECODE_HELP)]
     Decode(Decode),
@@ -79,6 +87,23 @@ pub(crate) struct Issuer {
     /// Its ledger, JSON lines; what stands in it has happened
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
+}
+
+/// Options of `reconcile`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reconcile {
+    /// A ledger of terminals; may be given several times
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) terminal: Vec<PathBuf>,
+    /// A ledger of an issuer; may be given several times
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) issuer: Vec<PathBuf>,
+    /// The configuration file of the switch, whose store is read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The report as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where the admin API is, and how its answers are shown.

@@ -28,6 +28,13 @@ impl Key {
         Self([t0, t1, t2, t3, t4, t5, t6, t7, b0, b1, b2, s0, s1, s2, kind.number()])
     }
 
+    /// The batch, at most 999 999; zero in a dialect without one.
+    #[must_use]
+    pub fn batch(&self) -> u32 {
+        let [_, _, _, _, _, _, _, _, b0, b1, b2, ..] = self.0;
+        u32::from_be_bytes([0, b0, b1, b2])
+    }
+
     /// Whose request it is.
     #[must_use]
     pub fn terminal(&self) -> TerminalKey {

@@ -7,6 +7,7 @@ mod issuer;
 mod keys;
 mod migrate;
 mod operator;
+mod reconcile;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
         Command::Migrate(options) => runtime()?.block_on(migrate::run(&options)),
         Command::Issuer(options) => runtime()?.block_on(issuer::run(&options)),
+        Command::Reconcile(options) => runtime()?.block_on(reconcile::run(&options)),
         Command::Keys(Keys::Init(options)) => keys::init(&options),
         Command::Dialect(Dialect::Import(options)) => dialect::import(&options),
     }
