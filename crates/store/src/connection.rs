@@ -72,6 +72,15 @@ impl Connection {
         either!(self, own => own.newest(horizon, keys))
     }
 
+    /// The newest row under this key of any day.
+    pub(crate) async fn any_day(
+        &mut self,
+        horizon: Horizon,
+        key: Key,
+    ) -> Result<Option<Found>, StoreError> {
+        either!(self, own => own.any_day(horizon, key))
+    }
+
     /// The rows under these keys of these days.
     pub(crate) async fn rows_at(
         &mut self,
@@ -99,7 +108,8 @@ impl Connection {
     pub(crate) fn abandon(&mut self) {
         match self {
             Self::Postgres(own) => own.abandon(),
-            Self::Sqlite(own) => own.abandon(),
+            // It is shared, and was closed by whoever broke it.
+            Self::Sqlite(_) => {}
         }
     }
 }

@@ -96,7 +96,11 @@ pub(crate) const OWED: &str = "id, status, cause, owner, attempts, opened, due, 
 macro_rules! finders {
     ($store:ty, $pool:ident, $db:ty, $row:ty) => {
         /// Adds what holds of the transactions that are looked for.
-        fn conditions(filter: &crate::Filter, query: &mut sqlx::QueryBuilder<$db>) {
+        fn conditions(
+            filter: &crate::Filter,
+            floor: Option<i64>,
+            query: &mut sqlx::QueryBuilder<$db>,
+        ) {
             let mut word = " WHERE ";
             let mut and = |query: &mut sqlx::QueryBuilder<$db>, text: &'static str| {
                 query.push(word).push(text);
@@ -121,20 +125,23 @@ macro_rules! finders {
             hold!(filter.issuer.clone(), "t.issuer = ");
             hold!(filter.state.map(|state| i16::from(state.number())), "t.state = ");
             hold!(filter.after.map(|id| crate::image::long(id.0)), "t.id > ");
+            hold!(floor, "t.id >= ");
             hold!(filter.before.map(|id| crate::image::long(id.0)), "t.id < ");
         }
 
         impl $store {
-            pub(crate) async fn find(
+            /// With `floor`, only numbers from there on.
+            pub(crate) async fn find_above(
                 &self,
                 filter: &crate::Filter,
+                floor: Option<i64>,
                 limit: u32,
             ) -> Result<Vec<switch_core::Found>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(format!(
                     "SELECT {} FROM txn t LEFT JOIN obligation o ON o.id = t.id",
                     crate::image::FOUND
                 ));
-                conditions(filter, &mut query);
+                conditions(filter, floor, &mut query);
                 let order = if filter.after.is_some() { "ASC" } else { "DESC" };
                 query.push(" ORDER BY t.id ").push(order).push(" LIMIT ");
                 query.push_bind(i64::from(limit));

@@ -5,6 +5,7 @@
 //! [`Report`]s. Functions that write are safe to drop: the work goes on in a task of its own.
 
 mod batch;
+mod bound;
 mod calendar;
 mod config;
 mod connection;
@@ -14,6 +15,7 @@ mod fault;
 mod find;
 mod horizon;
 mod image;
+mod ledger;
 mod node;
 mod numbers;
 mod postgres;
@@ -29,6 +31,7 @@ pub use days::DaysKept;
 pub use error::StoreError;
 pub use find::{CaseFile, Filter, OpenCounts, Owed};
 pub use horizon::Horizon;
+pub use ledger::LedgerRow;
 pub use node::{Beat, Estate, Lane, Lease, SilenceTracker, TakenOver};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

@@ -1,10 +1,6 @@
 //! A node's hold on its number: lanes, lease, beats, and when another node counts as dead.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use switch_core::{Epoch, Instant, NodeNo, TxnId};
 
@@ -118,32 +114,6 @@ pub(crate) const BEAT: &str = "UPDATE node SET beat = beat + 1, lowest_open = co
 
 /// Node, name, host, beats, lowest open number, epoch, epoch of the last take-over.
 pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>);
-
-/// Whether the leased node's own estate was handed over whole: before that a beat may not move the number below which
-/// nothing is open, or a crash in the recovery would lose what was not yet recovered (M14).
-#[derive(Debug, Default)]
-pub(crate) struct Recovered(Mutex<Option<(NodeNo, bool)>>);
-
-impl Recovered {
-    /// A life begins.
-    pub(crate) fn begin(&self, node: NodeNo) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((node, false));
-    }
-
-    /// The last of this node's estate was handed over.
-    pub(crate) fn finish(&self, node: NodeNo) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((own, done)) = state.as_mut() {
-            *done |= *own == node;
-        }
-    }
-
-    /// What a beat may say.
-    pub(crate) fn allow(&self, lowest_open: Option<TxnId>) -> Option<TxnId> {
-        let state = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lowest_open.filter(|_| state.is_some_and(|(_, done)| done))
-    }
-}
 
 /// Says which other nodes are dead: those whose beat stood still for the whole patience while one's own beats succeeded.
 /// Told the time on one's own monotonic clock; nothing is compared between clocks.

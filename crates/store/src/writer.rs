@@ -337,14 +337,8 @@ impl Writer {
     /// Answers those who do not know what became of their records.
     async fn confirm(&mut self) -> Result<(), StoreError> {
         while !self.confirms.is_empty() {
-            let Some(horizon) = self.horizon.get() else { return Err(StoreError::NoDay) };
-            let mut keys = self.confirms.clone();
-            keys.sort_unstable();
-            keys.dedup();
-            match self.connection.newest(horizon, &keys).await {
-                Ok(found) => {
-                    let rows: BTreeMap<Key, Found> =
-                        found.into_iter().map(|found| (found.row.key, found)).collect();
+            match self.read_confirmed().await {
+                Ok(rows) => {
                     for key in std::mem::take(&mut self.confirms) {
                         let row = rows.get(&key).cloned().map(Box::new);
                         let _ = self.reports.send(Report::Confirmed(key, row));
@@ -357,6 +351,27 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    async fn read_confirmed(&mut self) -> Result<BTreeMap<Key, Found>, StoreError> {
+        let Some(horizon) = self.horizon.get() else { return Err(StoreError::NoDay) };
+        let mut keys = self.confirms.clone();
+        keys.sort_unstable();
+        keys.dedup();
+        let found = self.connection.newest(horizon, &keys).await?;
+        let mut rows: BTreeMap<Key, Found> =
+            found.into_iter().map(|found| (found.row.key, found)).collect();
+        // A change may be of a row of an older day; an intent never is.
+        if self.fence.lane == Lane::Outcomes {
+            for key in keys {
+                if !rows.contains_key(&key)
+                    && let Some(found) = self.connection.any_day(horizon, key).await?
+                {
+                    rows.insert(key, found);
+                }
+            }
+        }
+        Ok(rows)
     }
 
     /// Reads one's own fence again on the present connection: true if this life goes on.

@@ -156,6 +156,14 @@ impl WriterConnection {
         read::newest(self.connected().await?, &shared, horizon, keys).await
     }
 
+    pub(crate) async fn any_day(
+        &mut self,
+        horizon: Horizon,
+        key: Key,
+    ) -> Result<Option<Found>, StoreError> {
+        read::any_day(self.connected().await?, Some(horizon), key).await
+    }
+
     pub(crate) async fn rows_at(
         &mut self,
         horizon: Horizon,

@@ -19,7 +19,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 pub(crate) use self::batch::WriterConnection;
-use crate::{StoreConfig, StoreError, horizon::SharedHorizon, node::Recovered, schema};
+use crate::{StoreConfig, StoreError, bound::Bound, horizon::SharedHorizon, schema};
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
 
@@ -28,7 +28,7 @@ pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres
 pub struct PostgresStore {
     pub(crate) config: StoreConfig,
     pub(crate) horizon: SharedHorizon,
-    recovered: Recovered,
+    bound: Bound,
     options: PgConnectOptions,
     pool: PgPool,
     /// The connection whose session holds the lease, and that beats.
@@ -54,7 +54,7 @@ impl PostgresStore {
         Ok(Self {
             config: config.clone(),
             horizon: SharedHorizon::default(),
-            recovered: Recovered::default(),
+            bound: Bound::default(),
             options,
             pool,
             lease: Mutex::new(None),

@@ -1,6 +1,6 @@
 //! The lease, the beats, the numbers and the take-over on the server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use switch_core::{Day, Epoch, Found, NodeNo, NumberBlock, TxnId, Wall};
@@ -62,7 +62,7 @@ impl PostgresStore {
         *held =
             Some(Held { node: lease.node, name: name.to_owned(), connection: Some(connection) });
         self.refresh_horizon(now).await?;
-        self.recovered.begin(lease.node);
+        self.bound.begin(lease.node);
         Ok(lease)
     }
 
@@ -118,7 +118,7 @@ impl PostgresStore {
             }
         };
         let done = sqlx::query(BEAT)
-            .bind(self.recovered.allow(lowest_open).map(|id| long(id.0)))
+            .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
             .execute(&mut connection)
@@ -201,7 +201,7 @@ impl PostgresStore {
             .fetch_all(&self.pool)
             .await?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-            self.recovered.finish(estate.node);
+            self.bound.recovered(estate.node);
         }
         read::found(&rows, self.horizon.get())
     }
@@ -239,6 +239,7 @@ impl PostgresStore {
             .await?;
         let (first, wanted) = (count(next), u64::from(wanted));
         numbers::after(first, wanted)?;
+        self.bound.drawn(Instant::now(), first, first + wanted);
         let open: Vec<u64> = open.into_iter().map(count).collect();
         Ok(numbers::block(first, wanted, &open))
     }

@@ -2,17 +2,20 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
 use switch_core::{Day, Found, Key, TxnId};
 
 use super::{PostgresStore, leaf};
 use crate::{
-    StoreError,
+    LedgerRow, StoreError,
     horizon::{Horizon, SharedHorizon},
     image::{FOUND, array, image_of, long},
+    ledger,
 };
 
 image_of!(PgRow);
+
+const DAYS: &str = "SELECT day FROM day WHERE opened IS NOT NULL ORDER BY day";
 
 static ANY_DAY: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -64,6 +67,15 @@ pub(super) async fn newest(
         }
         horizon = shared.moved_to(day);
     }
+}
+
+pub(super) async fn any_day(
+    connection: &mut PgConnection,
+    horizon: Option<Horizon>,
+    key: Key,
+) -> Result<Option<Found>, StoreError> {
+    let rows = sqlx::query(ANY_DAY.as_str()).bind(key.0.as_slice()).fetch_all(connection).await?;
+    Ok(found(&rows, horizon)?.pop())
 }
 
 pub(super) async fn rows_at(
@@ -133,5 +145,30 @@ impl PostgresStore {
         }
         let rows = sqlx::query(BY_ID.as_str()).bind(long(id.0)).fetch_all(&self.pool).await?;
         Ok(found(&rows, horizon)?.pop())
+    }
+
+    pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
+        let days: Vec<i32> = sqlx::query_scalar(DAYS).fetch_all(&self.pool).await?;
+        Ok(days.into_iter().map(Day).collect())
+    }
+
+    pub(crate) async fn ledger(
+        &self,
+        day: Day,
+        after: Option<Key>,
+        limit: u32,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(ledger::page(&leaf::name(day), "")))
+            .bind(ledger::above(after))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+        let found = found(&rows, self.horizon.get())?;
+        let unknown = rows.iter().map(|row| row.try_get(37));
+        found
+            .into_iter()
+            .zip(unknown)
+            .map(|(found, unknown)| Ok(LedgerRow { found, delivery_unknown: unknown? }))
+            .collect()
     }
 }

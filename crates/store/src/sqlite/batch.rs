@@ -93,7 +93,7 @@ impl WriterConnection {
     }
 
     pub(crate) async fn intents(
-        &mut self,
+        &self,
         fence: Fence,
         horizon: Horizon,
         records: &[&Record],
@@ -104,7 +104,7 @@ impl WriterConnection {
     }
 
     pub(crate) async fn outcomes(
-        &mut self,
+        &self,
         fence: Fence,
         day: Day,
         records: &[&Record],
@@ -114,7 +114,7 @@ impl WriterConnection {
         turn.settle(done).await
     }
 
-    pub(crate) async fn reaffirm(&mut self, fence: Fence) -> Result<Option<Day>, StoreError> {
+    pub(crate) async fn reaffirm(&self, fence: Fence) -> Result<Option<Day>, StoreError> {
         let mut turn = self.slot.begin().await?;
         let day = sqlx::query_scalar(
             "UPDATE fence SET epoch = epoch WHERE node = ? AND lane = ? AND epoch = ? RETURNING day",
@@ -128,7 +128,7 @@ impl WriterConnection {
     }
 
     pub(crate) async fn newest(
-        &mut self,
+        &self,
         horizon: Horizon,
         keys: &[Key],
     ) -> Result<Vec<Found>, StoreError> {
@@ -136,8 +136,17 @@ impl WriterConnection {
         read::newest(turn.connection(), &self.horizon, horizon, keys).await
     }
 
+    pub(crate) async fn any_day(
+        &self,
+        horizon: Horizon,
+        key: Key,
+    ) -> Result<Option<Found>, StoreError> {
+        let mut turn = self.slot.connected().await?;
+        read::any_day(turn.connection(), Some(horizon), key).await
+    }
+
     pub(crate) async fn rows_at(
-        &mut self,
+        &self,
         horizon: Horizon,
         places: &[(Day, Key)],
     ) -> Result<Vec<Found>, StoreError> {
@@ -146,15 +155,12 @@ impl WriterConnection {
     }
 
     pub(crate) async fn obligation_places(
-        &mut self,
+        &self,
         ids: &[TxnId],
     ) -> Result<Vec<(Day, Key)>, StoreError> {
         let mut turn = self.slot.connected().await?;
         read::obligation_places(turn.connection(), ids).await
     }
-
-    /// The connection is shared and was closed by whoever broke it: nothing to give up.
-    pub(crate) const fn abandon(&mut self) {}
 }
 
 /// Whether the lane's fence stands at this epoch and day.

@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 pub(crate) use self::{batch::WriterConnection, session::Slot};
-use crate::{StoreConfig, StoreError, horizon::SharedHorizon, node::Recovered, schema};
+use crate::{StoreConfig, StoreError, bound::Bound, horizon::SharedHorizon, schema};
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -25,7 +25,7 @@ pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite")
 pub struct SqliteStore {
     pub(crate) config: StoreConfig,
     pub(crate) horizon: SharedHorizon,
-    recovered: Recovered,
+    bound: Bound,
     path: PathBuf,
     /// The one connection that writes; its holders take turns.
     writer: Slot,
@@ -56,7 +56,7 @@ impl SqliteStore {
         Ok(Self {
             config: config.clone(),
             horizon: SharedHorizon::default(),
-            recovered: Recovered::default(),
+            bound: Bound::default(),
             path,
             writer,
             readers,

@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Seek as _, Write as _},
     path::PathBuf,
     sync::PoisonError,
+    time::Instant,
 };
 
 use sqlx::SqliteConnection;
@@ -74,7 +75,7 @@ impl SqliteStore {
         let done = self.begin_life(connection, (name, host), day, now).await;
         let lease = turn.settle(done).await?;
         self.refresh_horizon(now).await?;
-        self.recovered.begin(lease.node);
+        self.bound.begin(lease.node);
         Ok(lease)
     }
 
@@ -150,7 +151,7 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         let mut turn = self.writer.begin().await?;
         let done = sqlx::query(BEAT)
-            .bind(self.recovered.allow(lowest_open).map(|id| long(id.0)))
+            .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
             .execute(turn.connection())
@@ -187,7 +188,7 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-            self.recovered.finish(estate.node);
+            self.bound.recovered(estate.node);
         }
         read::found(&rows, self.horizon.get())
     }
@@ -233,6 +234,7 @@ impl SqliteStore {
         let (next, open) = turn.settle(drawn).await?;
         let (first, wanted) = (count(next), u64::from(wanted));
         numbers::after(first, wanted)?;
+        self.bound.drawn(Instant::now(), first, first + wanted);
         let open: Vec<u64> = open.into_iter().map(count).collect();
         Ok(numbers::block(first, wanted, &open))
     }

@@ -2,17 +2,20 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use switch_core::{Day, Found, Key, TxnId};
 
 use super::{SqliteStore, batch::pieces};
 use crate::{
-    StoreError,
+    LedgerRow, StoreError,
     horizon::{Horizon, SharedHorizon},
     image::{FOUND, array, image_of, long},
+    ledger,
 };
 
 image_of!(SqliteRow);
+
+const DAYS: &str = "SELECT day FROM day WHERE opened IS NOT NULL ORDER BY day";
 
 const FROM: &str = "FROM txn t LEFT JOIN obligation o ON o.id = t.id";
 
@@ -106,6 +109,15 @@ pub(super) async fn newest(
     }
 }
 
+pub(super) async fn any_day(
+    connection: &mut SqliteConnection,
+    horizon: Option<Horizon>,
+    key: Key,
+) -> Result<Option<Found>, StoreError> {
+    let rows = sqlx::query(ANY_DAY.as_str()).bind(key.0.to_vec()).fetch_all(connection).await?;
+    Ok(found(&rows, horizon)?.pop())
+}
+
 pub(super) async fn rows_at(
     connection: &mut SqliteConnection,
     horizon: Horizon,
@@ -146,13 +158,38 @@ impl SqliteStore {
     }
 
     pub(crate) async fn read_any_day(&self, key: Key) -> Result<Option<Found>, StoreError> {
-        let rows =
-            sqlx::query(ANY_DAY.as_str()).bind(key.0.to_vec()).fetch_all(&self.readers).await?;
-        Ok(found(&rows, self.horizon.get())?.pop())
+        any_day(&mut *self.readers.acquire().await?, self.horizon.get(), key).await
     }
 
     pub(crate) async fn read_id(&self, id: TxnId) -> Result<Option<Found>, StoreError> {
         let rows = sqlx::query(BY_ID.as_str()).bind(long(id.0)).fetch_all(&self.readers).await?;
         Ok(found(&rows, self.horizon.get())?.pop())
+    }
+
+    pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
+        let days: Vec<i32> = sqlx::query_scalar(DAYS).fetch_all(&self.readers).await?;
+        Ok(days.into_iter().map(Day).collect())
+    }
+
+    pub(crate) async fn ledger(
+        &self,
+        day: Day,
+        after: Option<Key>,
+        limit: u32,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        static PAGE: LazyLock<String> = LazyLock::new(|| ledger::page("txn", "t.day = $3 AND"));
+        let rows = sqlx::query(PAGE.as_str())
+            .bind(ledger::above(after))
+            .bind(limit)
+            .bind(day.0)
+            .fetch_all(&self.readers)
+            .await?;
+        let found = found(&rows, self.horizon.get())?;
+        let unknown = rows.iter().map(|row| row.try_get(37));
+        found
+            .into_iter()
+            .zip(unknown)
+            .map(|(found, unknown)| Ok(LedgerRow { found, delivery_unknown: unknown? }))
+            .collect()
     }
 }

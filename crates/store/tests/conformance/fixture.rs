@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use store::{DayConfig, Lane, Lease, Report, Store, StoreConfig, Writer, WriterHandle};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use store::{
+    DayConfig, DaysKept, Lane, Lease, Report, Store, StoreConfig, StoreError, Writer, WriterHandle,
+};
 use switch_core::{
     Card, Cause, Change, Code, Day, Digest, Found, Instant, Key, Kind, Note, NoteKind,
     ObligationCause, ObligationStatus, ObligationWrite, Persisted, Record, RecordId, Row, RowState,
@@ -18,6 +21,10 @@ use tokio::sync::mpsc;
 pub(crate) const NOON: Wall = Wall(1_795_406_400_000_000);
 /// The business day of `NOON`.
 pub(crate) const TODAY: Day = Day(20_780);
+
+pub(crate) fn hours(count: u64) -> Duration {
+    Duration::from_secs(3600 * count)
+}
 
 /// The monotonic clock of the tests.
 pub(crate) fn clock() -> Instant {
@@ -42,6 +49,34 @@ impl Home {
     pub(crate) fn postgres() -> Self {
         let server = interlock_tests::postgres::Postgres::shared().expect("a server");
         Self { url: server.create_next().expect("a database"), _dir: None }
+    }
+
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, _dir: None }
+    }
+
+    /// Runs one statement behind the store's back.
+    pub(crate) async fn execute(&self, statement: &'static str) -> u64 {
+        if self.url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.url).await.expect("connects");
+            let done = sqlx::query(statement).execute(&mut connection).await;
+            done.expect("a good statement").rows_affected()
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+            let done = sqlx::query(statement).execute(&mut connection).await;
+            done.expect("a good statement").rows_affected()
+        }
+    }
+
+    /// One number behind the store's back.
+    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
+        if self.url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.url).await.expect("connects");
+            sqlx::query_scalar(statement).fetch_one(&mut connection).await.expect("a number")
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+            sqlx::query_scalar(statement).fetch_one(&mut connection).await.expect("a number")
+        }
     }
 
     pub(crate) fn config(&self) -> StoreConfig {
@@ -97,6 +132,17 @@ impl Node {
         self.reports.recv().await.expect("writers report")
     }
 
+    /// What a writer ended with.
+    pub(crate) async fn fatal(&mut self) -> StoreError {
+        loop {
+            match self.report().await {
+                Report::Fatal(_, error) => return error,
+                Report::Persisted(id, result) => panic!("{id:?} was reported: {result:?}"),
+                Report::Confirmed(..) | Report::Down(_) | Report::Up(_) => {}
+            }
+        }
+    }
+
     /// The result of the next record, past whatever else is reported.
     pub(crate) async fn result(&mut self) -> (RecordId, Persisted) {
         loop {
@@ -131,6 +177,11 @@ impl Node {
         self.store.read_keys(&[key]).await.expect("reads").pop()
     }
 
+    /// The node as it is, at a later time of the wall clock.
+    pub(crate) async fn keep_days(&self, now: Wall) -> DaysKept {
+        self.store.keep_days(now).await.expect("keeps the days")
+    }
+
     /// Ends the node in order; its lease stays until the store is dropped.
     pub(crate) async fn stop(self) {
         self.intents.finish().await;
@@ -153,7 +204,7 @@ pub(crate) fn intent(lease: &Lease, terminal: u8, stan: u32, id: u64) -> Row {
         epoch: lease.epoch,
         created: NOON,
         listener: "pos".into(),
-        merchant: Bytes::from_static(b"1234\0567"),
+        merchant: Bytes::from_static(b"1234\x00567"),
         terminal: Bytes::from_static(b"\xff0000001"),
         stan,
         amount: 12_345,

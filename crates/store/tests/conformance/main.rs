@@ -1,5 +1,7 @@
 //! Conformance of the store: the same cases on SQLite and on a Postgres that the tests start themselves.
 
+#![expect(clippy::panic, reason = "a test that finds something else than it expects ends")]
+
 /// Makes of each case a test for either back end.
 macro_rules! both {
     ($($case:ident,)+) => {
@@ -19,4 +21,10 @@ macro_rules! both {
 }
 
 mod basics;
+mod days;
 mod fixture;
+mod nodes;
+mod people;
+mod proxy;
+mod server;
+mod versions;
