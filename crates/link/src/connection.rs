@@ -330,14 +330,16 @@ impl<R: Receipt> Connection<R> {
         Ok(())
     }
 
-    /// Closes it; the kernel still delivers what it has taken.
-    pub fn close(self) {}
+    /// Writes nothing more of what waits; the slips say so. The kernel still delivers what it has taken.
+    pub fn drop_waiting(&mut self) {
+        self.outbox = Outbox::default();
+    }
 
-    /// Closes it so that bytes which the peer does not have yet are thrown away.
-    pub fn reset(self) {
-        let Self { stream, outbox, .. } = self;
-        reset(stream);
-        drop(outbox);
+    /// Ends it so that bytes which the peer does not have yet are thrown away: nothing more is written, the slips of what
+    /// waits say so, and when it is dropped the peer gets a reset.
+    pub fn abandon(&mut self) {
+        self.drop_waiting();
+        reset(&self.stream);
     }
 }
 

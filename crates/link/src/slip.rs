@@ -44,10 +44,10 @@ impl<R: Receipt> Slip<R> {
         }
     }
 
-    /// Takes the receipt back: the frame it was for will never be queued, and its owner decides anew.
+    /// The receipt, which has not been given yet.
     #[must_use]
-    pub fn recall(mut self) -> Option<R> {
-        self.0.take()
+    pub const fn receipt(&self) -> Option<&R> {
+        self.0.as_ref()
     }
 }
 

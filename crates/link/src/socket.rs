@@ -50,12 +50,12 @@ pub fn tune(stream: &TcpStream, tuning: Tuning) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(tuning.user_timeout))
 }
 
-/// Closes a connection so that bytes which the peer does not have yet are thrown away (`SO_LINGER` 0): it gets a reset.
-pub fn reset(stream: TcpStream) {
-    if let Err(error) = SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
+/// Sets a connection up so that, when it is closed, bytes which the peer does not have yet are thrown away and it gets a
+/// reset (`SO_LINGER` 0).
+pub fn reset(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "connection could not be set to reset");
     }
-    drop(stream);
 }
 
 /// Connects to `host:port`, trying each of its addresses.

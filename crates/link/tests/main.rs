@@ -136,7 +136,7 @@ async fn a_peer_that_never_reads_is_cut_off_and_every_frame_told_of() {
     assert!(matches!(ended, Ended::Overfull), "{ended}");
     assert!(connection.stuck_since().is_some());
     assert!(connection.outbox().bytes() <= 64 * 1024 + 1_000);
-    connection.reset();
+    connection.abandon();
     let mut fates: Vec<_> = heard.try_iter().collect();
     fates.sort_by_key(|(number, _)| *number);
     assert_eq!(fates.len(), usize::try_from(queued).expect("small"));
@@ -182,7 +182,7 @@ async fn many_frames_come_of_few_reads_and_a_reset_is_seen() {
         peer.write_all(&b"\0\x04abcd".repeat(10_000)).await.expect("written");
         let mut byte = [0];
         assert_eq!(peer.read(&mut byte).await.expect("one byte"), 1);
-        link::reset(peer);
+        link::reset(&peer);
     });
     let mut frames = 0;
     let reading = async {

@@ -410,9 +410,7 @@ impl Writer {
             tokio::time::sleep(RETRY_EVERY).await;
         }
         self.up = true;
-        if told {
-            let _ = self.reports.send(Report::Up(self.fence.lane));
-        }
+        let _ = self.reports.send(Report::Up(self.fence.lane));
         Ok(())
     }
 }

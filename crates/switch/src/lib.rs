@@ -1,3 +1,32 @@
 //! The tokio runtime around the engine: listeners, issuers, driver.
+//!
+//! A purchase walks `connection` → `acquirer` → `driver` → (store) → `router` → `issuer_link` → `issuer` → `driver` →
+//! (store) → `connection` → `reply`.
 
+mod acquirer;
+mod blob;
+pub mod clock;
 pub mod config;
+mod connection;
+mod desk;
+mod driver;
+mod housekeeping;
+mod input;
+mod issuer;
+mod issuer_link;
+mod issuer_links;
+mod journal;
+mod listener;
+mod pacer;
+mod reader;
+mod reply;
+mod router;
+mod routes;
+mod running;
+mod start;
+mod telemetry;
+
+pub use driver::Fatal;
+pub use running::{EndError, ReloadError, Running, Watch};
+pub use start::{StartError, Switch};
+pub use telemetry::describe;

@@ -1,0 +1,301 @@
+//! A terminal's message becomes an event for the engine, or a refusal that needs no engine.
+
+use bytes::Bytes;
+use iso8583::{Cause, Dialect, Kind, KindRow, Message, OnSilence};
+use switch_core::{Asked, Card, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
+
+use crate::{
+    blob::Packer,
+    clock::WireTime,
+    config::IssuerSettings,
+    desk::{Desk, seal},
+};
+
+/// What a terminal's message asks for.
+#[derive(Debug)]
+pub(crate) enum Inquiry {
+    /// For the engine, with the identity that it is about (an echo has none).
+    Event(Event, Option<Key>),
+    /// Refused here: it has no identity that the engine could know.
+    Refuse(Cause),
+    /// A response, or nothing that could be answered: counted and dropped.
+    Ignore(&'static str),
+}
+
+/// What the switch does with a kind of message.
+enum Part {
+    Transaction,
+    Reversal,
+    Echo,
+    Unsupported,
+}
+
+const fn part(kind: Kind) -> Part {
+    match kind {
+        Kind::Purchase | Kind::BalanceEnquiry => Part::Transaction,
+        Kind::Reversal => Part::Reversal,
+        Kind::Echo => Part::Echo,
+        Kind::Void
+        | Kind::Refund
+        | Kind::PreAuthorisation
+        | Kind::PreAuthorisationVoid
+        | Kind::Completion
+        | Kind::CompletionVoid
+        | Kind::CompletionAdvice
+        | Kind::SignOn
+        | Kind::SignOff => Part::Unsupported,
+    }
+}
+
+/// Why a message cannot even be refused, if so: there is nobody to address an answer to.
+pub(crate) fn unanswerable(dialect: &Dialect, message: &Message) -> Option<&'static str> {
+    let elements = dialect.elements();
+    if !message.mti().is_request() {
+        return Some("response");
+    }
+    if dialect.element(message, elements.terminal).is_none_or(|id| id.trim().is_empty()) {
+        return Some("terminal");
+    }
+    // Network management (08xx) may come without a trace number.
+    if message.mti().class() != 8 && message.stan().is_none() {
+        return Some("stan");
+    }
+    None
+}
+
+/// What `message`, read at `wall`, asks for.
+pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) -> Inquiry {
+    let dialect = &*desk.listener.dialect;
+    if let Some(why) = unanswerable(dialect, message) {
+        return Inquiry::Ignore(why);
+    }
+    let Some(row) = dialect.kind_of(message) else {
+        return Inquiry::Refuse(Cause::NotSupported);
+    };
+    if let Err(fault) = dialect.check_request(row, message) {
+        tracing::debug!(%fault, kind = row.kind.name(), "malformed request");
+        return Inquiry::Refuse(Cause::Format);
+    }
+    let asker = Asker { desk, dialect, message, wall };
+    match part(row.kind) {
+        Part::Transaction => asker.transaction(row, asked),
+        Part::Reversal => asker.reversal(asked),
+        Part::Echo => Inquiry::Event(Event::Echo(asked.ask), None),
+        Part::Unsupported => Inquiry::Refuse(Cause::NotSupported),
+    }
+}
+
+/// Merchant (42) and terminal (41) without padding.
+struct Whose {
+    merchant: Bytes,
+    terminal: Bytes,
+}
+
+struct Asker<'a> {
+    desk: &'a Desk,
+    dialect: &'a Dialect,
+    message: &'a Message,
+    wall: Wall,
+}
+
+impl Asker<'_> {
+    fn transaction(&self, row: &KindRow, asked: Asked) -> Inquiry {
+        let amount = match self.amount() {
+            Ok(amount) => amount.unwrap_or(0),
+            Err(cause) => return Inquiry::Refuse(cause),
+        };
+        let (Some(whose), Some(stan), Some(batch), Some(currency), Some(pan)) =
+            (self.whose(), self.stan(), self.batch(), self.currency(), self.message.pan())
+        else {
+            return Inquiry::Refuse(Cause::Format);
+        };
+        let terminal_key = self.desk.terminal_key(&whose.merchant, &whose.terminal);
+        let key = Key::new(terminal_key, batch, stan, row.kind);
+        let expiry = self.message.text(14);
+        let Some(card) = seal(&self.desk.keys, &pan, expiry.as_deref(), key) else {
+            return Inquiry::Refuse(Cause::SystemDown);
+        };
+        let directory = &self.desk.directory;
+        let issuer = directory.routes.issuer(pan.expose());
+        let issuer = issuer.and_then(|name| directory.issuers.get(name)).filter(|issuer| {
+            // A host whose dialect has no such kind owns no such transaction.
+            issuer.dialect.row(row.kind).is_some()
+        });
+        let refusal = directory
+            .merchants
+            .refusal(&whose.merchant, &whose.terminal)
+            .or_else(|| issuer.is_none().then_some(Cause::NoRoute));
+        let request = Request {
+            asked,
+            key,
+            kind: row.kind,
+            digest: self.digest(pan.expose()),
+            refusal,
+            issuer: issuer.map(|issuer| issuer.name.clone()),
+            reversed_on_silence: row.on_silence == OnSilence::Reverse,
+            takes_partial: self.takes_partial(),
+            merchant: whose.merchant,
+            terminal: whose.terminal,
+            stan,
+            amount,
+            currency,
+            card,
+            carried: self.carried(row.kind, issuer.map(|issuer| &**issuer)),
+        };
+        Inquiry::Event(Event::Request(Box::new(request)), Some(key))
+    }
+
+    fn reversal(&self, asked: Asked) -> Inquiry {
+        let (Some(whose), Some(original)) = (self.whose(), self.dialect.original_of(self.message))
+        else {
+            return Inquiry::Refuse(Cause::Format);
+        };
+        let Some(row) = self.dialect.original_kind_of(self.message) else {
+            return Inquiry::Refuse(Cause::Format);
+        };
+        let Part::Transaction = part(row.kind) else {
+            return Inquiry::Refuse(Cause::OriginalNotFound);
+        };
+        let amount = match self.amount() {
+            Ok(amount) => amount,
+            Err(cause) => return Inquiry::Refuse(cause),
+        };
+        let batch = match (&original.batch, self.dialect.elements().batch) {
+            (Some(digits), _) => digits.parse().ok(),
+            (None, None) => Some(0),
+            (None, Some(_)) => None,
+        };
+        let Some(batch) = batch else { return Inquiry::Refuse(Cause::Format) };
+        let stan = original.stan.number();
+        let terminal_key = self.desk.terminal_key(&whose.merchant, &whose.terminal);
+        let key = Key::new(terminal_key, batch, stan, row.kind);
+        let sealed = self
+            .message
+            .pan()
+            .and_then(|pan| seal(&self.desk.keys, &pan, self.message.text(14).as_deref(), key));
+        let rrn = self.message.text(37).and_then(|rrn| rrn.trim().parse().ok());
+        let request = ReversalRequest {
+            asked,
+            key,
+            kind: row.kind,
+            rrn: rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId),
+            merchant: whose.merchant,
+            terminal: whose.terminal,
+            stan,
+            amount,
+            currency: self.currency().unwrap_or(*b"000"),
+            card: sealed.unwrap_or_else(Card::default),
+            carried: self.carried(row.kind, None),
+        };
+        Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))
+    }
+
+    fn whose(&self) -> Option<Whose> {
+        let elements = self.dialect.elements();
+        let bare = |element| {
+            let text = self.dialect.element(self.message, element)?;
+            let text = text.trim_end();
+            (!text.is_empty()).then(|| Bytes::copy_from_slice(text.as_bytes()))
+        };
+        Some(Whose { merchant: bare(elements.merchant)?, terminal: bare(elements.terminal)? })
+    }
+
+    fn stan(&self) -> Option<u32> {
+        let text = self.dialect.element(self.message, self.dialect.elements().stan)?;
+        text.parse().ok().filter(|stan| *stan <= 999_999)
+    }
+
+    /// Zero in a dialect without batches.
+    fn batch(&self) -> Option<u32> {
+        match self.dialect.elements().batch {
+            None => Some(0),
+            Some(element) => self.dialect.element(self.message, element)?.parse().ok(),
+        }
+    }
+
+    /// Amount (4) in minor units, if it is there.
+    fn amount(&self) -> Result<Option<i64>, Cause> {
+        if !self.message.has(4) {
+            return Ok(None);
+        }
+        let amount = self.message.number(4).and_then(|amount| i64::try_from(amount).ok());
+        amount.map(Some).ok_or(Cause::Format)
+    }
+
+    /// Currency (49); zeros where the kind has none.
+    fn currency(&self) -> Option<[u8; 3]> {
+        let Some(text) = self.message.text(49) else { return Some(*b"000") };
+        text.as_bytes().try_into().ok()
+    }
+
+    /// Elements 3, 4, 25, 49, the card's number, and of field 55 what changes with each use of the chip.
+    fn digest(&self, card: &str) -> Digest {
+        let text = |number| self.message.text(number).unwrap_or_default();
+        let tag = |wanted: &[u8]| {
+            let mut tags = self.message.tlv55();
+            tags.find(|tlv| tlv.tag == wanted).map_or(&[][..], |tlv| tlv.value)
+        };
+        let (code, amount, condition, currency) = (text(3), text(4), text(25), text(49));
+        Digest(self.desk.keys.digest(&[
+            code.as_bytes(),
+            amount.as_bytes(),
+            condition.as_bytes(),
+            currency.as_bytes(),
+            card.as_bytes(),
+            tag(&[0x9F, 0x26]),
+            tag(&[0x9F, 0x36]),
+        ]))
+    }
+
+    /// Whether the terminal says that it takes partial approvals (10): a part of a field that its dialect calls so.
+    fn takes_partial(&self) -> bool {
+        self.dialect.fields().any(|spec| {
+            let named = spec.parts.iter().position(|part| part.name == "partial approval");
+            let range = named
+                .and_then(|index| u8::try_from(index + 1).ok())
+                .and_then(|number| spec.part_range(number));
+            let text = range.and_then(|range| Some((self.message.text(spec.number)?, range)));
+            text.is_some_and(|(text, range)| text.get(range) == Some("1"))
+        })
+    }
+
+    /// What forwarding fixes and a reversal repeats, of the fields that name no card: 12 and 13 also for every answer to
+    /// the terminal.
+    fn carried(&self, kind: Kind, issuer: Option<&IssuerSettings>) -> Bytes {
+        let at = WireTime::of(self.wall, &self.desk.directory.zone);
+        let mut packer = Packer::new();
+        packer.put(12, at.time.as_bytes());
+        packer.put(13, at.date.as_bytes());
+        let Some(issuer) = issuer else { return packer.finish() };
+        let has = |number| issuer.dialect.field(number).is_some();
+        if let Some(code) = self.processing_code(kind, issuer) {
+            packer.put(3, code.as_bytes());
+        }
+        if has(7) {
+            packer.put(7, at.transmission.as_bytes());
+        }
+        let acquirer = &self.desk.directory.acquirer;
+        if has(32) {
+            packer.put(32, acquirer.institution.as_bytes());
+        }
+        if has(33) {
+            packer.put(33, acquirer.forwarding.as_bytes());
+        }
+        let mut passed = vec![22, 23, 25];
+        // A host of the same kind as the terminals gets the positional field too.
+        passed.extend(issuer.dialect.elements().type_code.map(|element| element.field));
+        for number in passed {
+            if let Some(text) = self.message.text(number).filter(|_| has(number)) {
+                packer.put(number, text.as_bytes());
+            }
+        }
+        packer.finish()
+    }
+
+    /// The host's own code (first two digits), with the account types that the terminal named.
+    fn processing_code(&self, kind: Kind, issuer: &IssuerSettings) -> Option<String> {
+        let ours = issuer.dialect.row(kind)?.processing_code.as_deref()?;
+        let theirs = self.message.text(3).unwrap_or_default();
+        Some(format!("{}{}", ours.get(..2)?, theirs.get(2..6).or_else(|| ours.get(2..6))?))
+    }
+}

@@ -1,0 +1,359 @@
+//! One terminal connection: its messages become events, the engine's replies become bytes, and its end is told (M10).
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant as StdInstant},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use iso8583::{Cause, Message};
+use link::{Connection, Ended, Incoming, Outgoing, Slip};
+use switch_core::{AskId, Asked, Day, Event, Key, Reply, TerminalKey, TxnId};
+use tokio::sync::mpsc;
+
+use crate::{
+    acquirer::{Inquiry, inquire, unanswerable},
+    clock,
+    config::{Bounds, Keepalive},
+    desk::Desk,
+    input::{Input, OpenAsk, ReplyReceipt, ToTerminal},
+    listener::Port,
+    reply::{Answer, encode, response},
+    telemetry,
+};
+
+/// A terminal's connection and what waits on it.
+pub(crate) struct TerminalConnection {
+    link: Connection<ReplyReceipt>,
+    port: Arc<Port>,
+    commands: mpsc::UnboundedReceiver<ToTerminal>,
+    /// Cloned into each ask; keeps the channel open.
+    sender: mpsc::UnboundedSender<ToTerminal>,
+    /// Asks without an answer, with the identity that each is about.
+    open: BTreeMap<AskId, Option<Key>>,
+    /// The last approval of each terminal since its last request.
+    approvals: BTreeMap<TerminalKey, Delivered>,
+    unreadable: (StdInstant, u32),
+    /// It did not end in good order.
+    broken: bool,
+}
+
+/// An approval that was handed to the kernel, or will be.
+struct Delivered {
+    key: Key,
+    id: TxnId,
+    day: Day,
+    written: Arc<AtomicBool>,
+}
+
+/// Why a connection is closed by us, or the peer's end.
+enum End {
+    Link(Ended),
+    /// Too many frames that could not be read.
+    Unreadable,
+    /// The engine wants it closed.
+    Asked,
+    /// The node stops and nothing waits.
+    Drained,
+}
+
+/// Terminals of one connection whose last approval is remembered; a concentrator may have more.
+const MOST_APPROVALS: usize = 1_000;
+
+impl TerminalConnection {
+    pub(crate) fn new(link: Connection<ReplyReceipt>, port: Arc<Port>) -> Self {
+        let (sender, commands) = mpsc::unbounded_channel();
+        Self {
+            link,
+            port,
+            commands,
+            sender,
+            open: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            unreadable: (StdInstant::now(), 0),
+            broken: false,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) {
+        let _open = telemetry::Open::new(&self.port.name);
+        let end = loop {
+            if let Err(end) = self.turn().await {
+                break end;
+            }
+        };
+        let why = match &end {
+            End::Link(ended) => {
+                self.broken = matches!(ended, Ended::Broken(_) | Ended::Overfull)
+                    || !self.link.outbox().is_empty();
+                tracing::debug!(peer = %self.link.peer(), reason = %ended, "connection ended");
+                why(ended)
+            }
+            End::Unreadable => {
+                tracing::info!(peer = %self.link.peer(), "closed: too many unreadable frames");
+                "unreadable"
+            }
+            End::Asked => "refused",
+            End::Drained => "drained",
+        };
+        telemetry::connection_ended(&self.port.name, why);
+    }
+
+    async fn turn(&mut self) -> Result<(), End> {
+        let draining = self.port.stopping.is_cancelled();
+        if draining && self.open.is_empty() && self.link.outbox().is_empty() {
+            return Err(End::Drained);
+        }
+        while !draining && self.has_room() {
+            match self.link.take().map_err(End::Link)? {
+                Some(Incoming::Frame(frame)) => self.on_frame(frame)?,
+                Some(Incoming::KeepAlive) => self.on_keepalive(),
+                None => break,
+            }
+        }
+        self.link.flush().map_err(End::Link)?;
+        let read = !draining && self.has_room();
+        let all_full = !draining && !read && !self.is_crowded();
+        let port = Arc::clone(&self.port);
+        tokio::select! {
+            biased;
+            // What the terminal did is seen before anything is written to it.
+            ready = self.link.ready(read) => ready.map_err(End::Link),
+            _room = port.asks.acquire(), if all_full => Ok(()),
+            command = self.commands.recv() => {
+                let mut next = command;
+                while let Some(command) = next {
+                    self.on_command(command)?;
+                    next = self.commands.try_recv().ok();
+                }
+                Ok(())
+            }
+            () = port.stopping.cancelled(), if !draining => Ok(()),
+        }
+    }
+
+    fn bounds(&self) -> &Bounds {
+        &self.port.bounds
+    }
+
+    /// Whether as many messages as one connection may have wait for an answer.
+    fn is_crowded(&self) -> bool {
+        self.open.len() >= self.bounds().asks_per_connection
+    }
+
+    /// Whether another message may wait for an answer.
+    fn has_room(&self) -> bool {
+        !self.is_crowded() && self.port.asks.available_permits() > 0
+    }
+
+    fn on_keepalive(&mut self) {
+        telemetry::keepalive(&self.port.name);
+        let listener = &self.port.desk.load().listener;
+        if listener.keepalive == Keepalive::Echo {
+            let zeros = match listener.framing {
+                iso8583::Framing::Len2 => Bytes::from_static(&[0; 2]),
+                iso8583::Framing::Ascii4 => Bytes::from_static(b"0000"),
+            };
+            let slip = Slip::new(ReplyReceipt::KeepAlive);
+            self.link.queue(Outgoing { bytes: zeros, slip, not_after: None });
+        }
+    }
+
+    fn on_frame(&mut self, frame: Bytes) -> Result<(), End> {
+        let desk = self.port.desk.load_full();
+        let length = frame.len();
+        match Message::decode(&desk.listener.dialect, frame) {
+            Ok(message) => self.on_message(desk, message),
+            Err(error) => {
+                let kind = error.kind.name();
+                telemetry::decode_error(&self.port.name, kind);
+                // Place and kind, never a value.
+                tracing::debug!(
+                    peer = %self.link.peer(), kind, field = error.field, offset = error.offset,
+                    length, "a frame could not be read"
+                );
+                let partial = error
+                    .partial
+                    .filter(|partial| unanswerable(&desk.listener.dialect, partial).is_none());
+                match partial {
+                    Some(partial) => {
+                        self.refuse(&desk, &partial, Cause::Format);
+                        Ok(())
+                    }
+                    None => self.on_unreadable(),
+                }
+            }
+        }
+    }
+
+    /// Nobody can be answered. Ten a minute close the connection: one bad frame must not cut off a concentrator.
+    fn on_unreadable(&mut self) -> Result<(), End> {
+        let now = StdInstant::now();
+        if now.duration_since(self.unreadable.0) >= Duration::from_secs(60) {
+            self.unreadable = (now, 0);
+        }
+        self.unreadable.1 += 1;
+        if self.unreadable.1 >= self.bounds().unreadable { Err(End::Unreadable) } else { Ok(()) }
+    }
+
+    fn on_message(&mut self, desk: Arc<Desk>, message: Message) -> Result<(), End> {
+        let read = clock::now();
+        let id = self.port.next_ask();
+        let deadline = read.mono.plus(desk.listener.response_deadline);
+        let listener = self.port.name.clone();
+        let grace = desk.listener.undelivered_grace;
+        let asked = Asked { ask: id, listener, deadline, grace };
+        let (event, key) = match inquire(&desk, &message, asked, read.wall) {
+            Inquiry::Event(event, key) => (event, key),
+            Inquiry::Refuse(cause) => {
+                self.refuse(&desk, &message, cause);
+                return Ok(());
+            }
+            Inquiry::Ignore(reason) => {
+                telemetry::ignored(&self.port.name, reason);
+                tracing::debug!(peer = %self.link.peer(), reason, "a message was dropped");
+                return if reason == "response" { Ok(()) } else { self.on_unreadable() };
+            }
+        };
+        if let Some(key) = key {
+            // A terminal that asks again has, or will reverse, what it was told (M10).
+            self.approvals.remove(&key.terminal());
+        }
+        // Between the look at the room and now another connection may have taken it: one too many does no harm.
+        let place = Arc::clone(&self.port.asks).try_acquire_owned().ok();
+        let (kind, carried) = match &event {
+            Event::Request(request) => (Some(request.kind), request.carried.clone()),
+            _ => (None, Bytes::new()),
+        };
+        self.open.insert(id, key);
+        let ask = OpenAsk {
+            id,
+            message,
+            kind,
+            carried,
+            key,
+            deadline,
+            read,
+            desk,
+            connection: self.sender.clone(),
+            _place: place,
+        };
+        self.port.inputs.send(Input::Ask(Arc::new(ask), event));
+        Ok(())
+    }
+
+    /// Answers without the engine.
+    fn refuse(&mut self, desk: &Desk, request: &Message, cause: Cause) {
+        let dialect = &desk.listener.dialect;
+        let read = clock::now();
+        let kind = dialect.kind_of(request).map_or("unknown", |row| row.kind.name());
+        telemetry::concluded(&self.port.name, kind, "refused");
+        let zone = &desk.directory.zone;
+        let message = response(dialect, zone, request, read.wall, &Answer::Refused(cause));
+        let slip = Slip::new(ReplyReceipt::Other(read.mono));
+        self.write(desk, message, slip, None);
+    }
+
+    fn write(
+        &mut self,
+        desk: &Desk,
+        message: Message,
+        slip: Slip<ReplyReceipt>,
+        not_after: Option<StdInstant>,
+    ) {
+        match encode(&desk.listener.dialect, desk.listener.framing, message) {
+            Ok(bytes) => self.link.queue(Outgoing { bytes, slip, not_after }),
+            // Dropping the slip says that it was never sent.
+            Err(error) => tracing::error!(%error, "an answer cannot be written in its dialect"),
+        }
+    }
+
+    fn on_command(&mut self, command: ToTerminal) -> Result<(), End> {
+        match command {
+            ToTerminal::Silent(ask) => {
+                self.open.remove(&ask);
+                Ok(())
+            }
+            ToTerminal::Close => Err(End::Asked),
+            ToTerminal::Reply(reply) => {
+                let (ask, reply, slip) = *reply;
+                self.on_reply(&ask, &reply, slip);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_reply(&mut self, ask: &OpenAsk, reply: &Reply, slip: Slip<ReplyReceipt>) {
+        self.open.remove(&ask.id);
+        let answer = match reply {
+            Reply::Approved { durable: _, outcome } | Reply::Refused(outcome) => {
+                Answer::Outcome(outcome)
+            }
+            Reply::Done(id) => Answer::Done(*id),
+        };
+        if let (Some(delivered), Some(key)) = (delivered(reply, &slip), ask.key) {
+            if self.approvals.len() >= MOST_APPROVALS {
+                self.approvals.pop_first();
+            }
+            self.approvals.insert(key.terminal(), delivered);
+        }
+        let dialect = &ask.desk.listener.dialect;
+        let zone = &ask.desk.directory.zone;
+        let message = response(dialect, zone, &ask.message, ask.read.wall, &answer);
+        self.write(&ask.desk, message, slip, Some(clock::std(ask.deadline)));
+    }
+}
+
+fn delivered(reply: &Reply, slip: &Slip<ReplyReceipt>) -> Option<Delivered> {
+    let Reply::Approved { durable, outcome } = reply else { return None };
+    let Some(ReplyReceipt::Approved { written, .. }) = slip.receipt() else { return None };
+    let written = Arc::clone(written);
+    Some(Delivered { key: outcome.key, id: durable.id(), day: outcome.day, written })
+}
+
+impl Drop for TerminalConnection {
+    /// Whatever ended it, a panic included: nobody waits here any more.
+    fn drop(&mut self) {
+        // Replies that were not taken up report themselves, before the asks that have none.
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let ToTerminal::Reply(reply) = command {
+                self.open.remove(&reply.0.id);
+            }
+        }
+        for (ask, key) in std::mem::take(&mut self.open) {
+            if let Some(key) = key {
+                self.port.inputs.event(Event::TerminalGone { ask, key });
+            }
+        }
+        for delivered in std::mem::take(&mut self.approvals).into_values() {
+            if delivered.written.load(Ordering::Relaxed) && self.broken {
+                let Delivered { key, id, day, .. } = delivered;
+                self.port.inputs.event(Event::DeliveryUnknown { key, id, day });
+            }
+        }
+    }
+}
+
+/// The label of an end.
+fn why(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::Closed => "closed",
+        Ended::Broken(_) => "broken",
+        Ended::Idle => "idle",
+        Ended::Unfinished => "unfinished",
+        Ended::Framing(_) => "framing",
+        Ended::Proxy(_) => "proxy",
+        Ended::Flooded => "flooded",
+        Ended::Overfull => "overfull",
+    }
+}
+
+/// The desk of a port, replaced at reload.
+pub(crate) type SharedDesk = ArcSwap<Desk>;

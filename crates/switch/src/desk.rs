@@ -1,0 +1,91 @@
+//! What stands behind a port or an issuer's links while messages are turned into events and back; replaced at reload.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_lc_rs::digest;
+use iso8583::Pan;
+use jiff::tz::TimeZone;
+use keystore::CardKeys;
+use switch_core::{Card, Key, Name, TerminalKey};
+
+use crate::{
+    config::{AcquirerSettings, IssuerSettings, ListenerSettings, Settings},
+    routes::{Merchants, Routes},
+};
+
+/// What listeners and links share.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) routes: Routes,
+    pub(crate) merchants: Merchants,
+    pub(crate) issuers: BTreeMap<Name, Arc<IssuerSettings>>,
+    pub(crate) acquirer: AcquirerSettings,
+    pub(crate) zone: TimeZone,
+}
+
+impl Directory {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let issuer = |issuer: &IssuerSettings| (issuer.name.clone(), Arc::new(issuer.clone()));
+        Self {
+            routes: Routes::new(&settings.routes),
+            merchants: Merchants::new(&settings.merchants),
+            issuers: settings.issuers.iter().map(issuer).collect(),
+            acquirer: settings.acquirer.clone(),
+            zone: settings.day.zone.clone(),
+        }
+    }
+}
+
+/// What a port's connections need.
+pub(crate) struct Desk {
+    pub(crate) listener: ListenerSettings,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) keys: Arc<CardKeys>,
+}
+
+impl Desk {
+    /// Whose request it is: a hash of domain, merchant and terminal that never changes.
+    pub(crate) fn terminal_key(&self, merchant: &[u8], terminal: &[u8]) -> TerminalKey {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        for part in [self.listener.domain.as_bytes(), merchant, terminal] {
+            hash.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finish();
+        let mut key = [0; 8];
+        for (to, from) in key.iter_mut().zip(hash.as_ref()) {
+            *to = *from;
+        }
+        TerminalKey(key)
+    }
+}
+
+/// What is kept of a card: sealed together with its expiry (14) where the message had one, and bound to the identity.
+pub(crate) fn seal(keys: &CardKeys, pan: &Pan, expiry: Option<&str>, key: Key) -> Option<Card> {
+    let plain = zeroize(format!("{};{}", pan.expose(), expiry.unwrap_or("")));
+    let sealed = keys.seal(plain.as_bytes(), &key.0).ok()?;
+    let mut card = Card { hash: keys.hash(pan), sealed: sealed.into(), ..Card::default() };
+    card.first6.copy_from_slice(pan.first6().as_bytes().get(..6)?);
+    card.last4.copy_from_slice(pan.last4().as_bytes().get(..4)?);
+    Some(card)
+}
+
+/// The card number and expiry that were sealed.
+pub(crate) fn unseal(keys: &CardKeys, card: &Card, key: Key) -> Option<(Pan, Option<String>)> {
+    if card.sealed.is_empty() {
+        return None;
+    }
+    let plain = match keys.open(&card.sealed, &key.0) {
+        Ok(plain) => plain,
+        Err(error) => {
+            tracing::error!(%error, "a sealed card cannot be opened: was the key file changed?");
+            return None;
+        }
+    };
+    let (pan, expiry) = std::str::from_utf8(&plain).ok()?.split_once(';')?;
+    Some((Pan::new(pan).ok()?, Some(expiry.to_owned()).filter(|expiry| !expiry.is_empty())))
+}
+
+fn zeroize(text: String) -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new(text)
+}

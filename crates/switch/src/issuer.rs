@@ -1,0 +1,286 @@
+//! Requests and reversals become an issuer's messages, and its answers become events.
+
+use bytes::Bytes;
+use iso8583::{Class, Code, Content, Dialect, Element, Kind, Message, Mti, Pan};
+use keystore::CardKeys;
+use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
+
+use crate::{
+    blob::{self, Packer},
+    clock::WireTime,
+    config::IssuerSettings,
+    desk::{Directory, unseal},
+};
+
+/// What of the terminal's message goes on unchanged, where both dialects have it: PIN data among it, never stored.
+const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
+/// What was carried.
+const CARRIED: [u8; 9] = [3, 7, 12, 13, 22, 23, 25, 32, 33];
+/// What of the issuer's answer is kept for the terminal.
+const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
+
+/// The request that a terminal's message becomes.
+pub(crate) fn request(
+    issuer: &IssuerSettings,
+    directory: &Directory,
+    kind: Kind,
+    id: TxnId,
+    terminal: &Message,
+    carried: &[u8],
+) -> Option<Message> {
+    let dialect = &*issuer.dialect;
+    let mut message = Message::new(dialect.row(kind)?.mti);
+    let has = |number| dialect.field(number).is_some();
+    for number in PASSED {
+        if has(number) && terminal.has(number) {
+            message.copy(number, terminal);
+        }
+    }
+    if let Some(pan) = terminal.pan() {
+        message.set_text(2, pan.expose());
+    }
+    put_carried(dialect, &mut message, carried);
+    put_numbers(&mut message, id);
+    if let Some(merchant) =
+        terminal.text(42).and_then(|id| directory.merchants.get(id.trim_end().as_bytes()))
+    {
+        if let Some(mcc) = merchant.mcc.as_deref().filter(|_| has(18)) {
+            message.set_text(18, mcc);
+        }
+        if let Some(name) = merchant.name.as_deref().filter(|_| has(43)) {
+            message.set_text(43, name);
+        }
+    }
+    put_chip(dialect, &mut message, terminal);
+    Some(message)
+}
+
+/// Chip data (55): as bytes, or as hexadecimal text where the host has it so.
+fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
+    let (Some(spec), Some(bytes)) = (dialect.field(55), terminal.binary(55)) else { return };
+    if spec.content == Content::Binary {
+        message.set_binary(55, &bytes);
+    } else {
+        message.set_text(55, &hex(&bytes));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |&[high, low]: &[u8; 2]| Some(digit(high)? << 4 | digit(low)?);
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
+}
+
+fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
+    let positional = dialect.elements().type_code.map(|element| element.field);
+    for (number, value) in blob::fields(carried) {
+        let known = CARRIED.contains(&number) || Some(number) == positional;
+        if let (true, true, Ok(text)) =
+            (known, dialect.field(number).is_some(), std::str::from_utf8(value))
+        {
+            message.set_text(number, text);
+        }
+    }
+}
+
+fn put_numbers(message: &mut Message, id: TxnId) {
+    message.set_text(11, &format!("{:06}", id.stan()));
+    message.set_text(37, &id.rrn());
+}
+
+/// The reversal of a transaction, from what its row keeps. Nothing where the card cannot be unsealed or the issuer's
+/// dialect has no such kind.
+pub(crate) fn reversal(
+    issuer: &IssuerSettings,
+    keys: &CardKeys,
+    row: &Row,
+    repeat: bool,
+) -> Option<Message> {
+    let dialect = &*issuer.dialect;
+    let policy = dialect.reversal();
+    let original = dialect.row(row.kind)?;
+    let mti = dialect.row(Kind::Reversal).map_or_else(|| Mti::parse("0400").ok(), |r| Some(r.mti));
+    let mti = mti.map(|mti| if repeat { mti.repeat() } else { mti })?;
+    let mut message = Message::new(mti);
+    put_carried(dialect, &mut message, &row.carried);
+    put_numbers(&mut message, row.id);
+    if let Some((pan, expiry)) = unseal(keys, &row.card, row.key) {
+        message.set_text(2, pan.expose());
+        if let Some(expiry) = expiry {
+            message.set_text(14, &expiry);
+        }
+    }
+    if row.amount > 0 || original.required.contains(&4) {
+        message.set_text(4, &format!("{:012}", row.amount));
+    }
+    let ascii = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    message.set_text(41, &ascii(&row.terminal));
+    message.set_text(42, &ascii(&row.merchant));
+    message.set_text(49, &ascii(&row.currency));
+    put_original_batch(dialect, &mut message, row);
+    for number in message.fields() {
+        if !policy.fields.contains(&number) || dialect.field(number).is_none() {
+            message.remove(number);
+        }
+    }
+    if let Some(reason) = policy.reason {
+        message.set_text(39, reason.as_str());
+    }
+    if policy.original_elements {
+        message.set_text(90, &original_elements(original.mti, row));
+    }
+    if policy.own_stan {
+        message.set_text(11, &format!("{:06}", own_stan(row.id)));
+    }
+    Some(message)
+}
+
+/// The trace number of a reversal in a dialect that wants its own: the same at each repeat.
+fn own_stan(id: TxnId) -> u32 {
+    (id.stan() + 500_000) % 1_000_000
+}
+
+/// Batch and trace number of the original (61.1, 61.2), where the host's messages are positional.
+fn put_original_batch(dialect: &Dialect, message: &mut Message, row: &Row) {
+    let elements = dialect.elements();
+    if let (Some(at), Some(batch)) = (elements.original_batch, dialect.batch(message)) {
+        message.set_text(at.field, &format!("{batch}{:06}", row.id.stan()));
+    }
+}
+
+/// Original data elements (90): message type 4, trace number 6, date and time 10, institutions 11 each.
+fn original_elements(mti: Mti, row: &Row) -> String {
+    let carried = |number| blob::text(&row.carried, number).unwrap_or("0");
+    format!("{mti}{:06}{:0>10}{:0>11}{:0>11}", row.id.stan(), carried(7), carried(32), carried(33))
+}
+
+/// A network management message (0800) with the trace number `stan`.
+pub(crate) fn network(
+    issuer: &IssuerSettings,
+    directory: &Directory,
+    what: NetworkMessage,
+    stan: u32,
+    wall: Wall,
+) -> Option<Message> {
+    let dialect = &*issuer.dialect;
+    let row = dialect.row(match what {
+        NetworkMessage::SignOn => Kind::SignOn,
+        NetworkMessage::Echo => Kind::Echo,
+    })?;
+    let mut message = Message::new(row.mti);
+    if dialect.field(7).is_some() {
+        message.set_text(7, &WireTime::of(wall, &directory.zone).transmission);
+    }
+    message.set_text(11, &format!("{stan:06}"));
+    if row.required.contains(&32) {
+        message.set_text(32, &directory.acquirer.institution);
+    }
+    if let (Some(element), Some(code)) = (dialect.elements().network_code, &row.network_code) {
+        put_element(dialect, &mut message, element, code)?;
+    }
+    Some(message)
+}
+
+/// Sets an element; the parts before a positional one are zeros.
+fn put_element(
+    dialect: &Dialect,
+    message: &mut Message,
+    element: Element,
+    value: &str,
+) -> Option<()> {
+    let before = match element.part {
+        None => 0,
+        Some(part) => dialect.field(element.field)?.part_range(part)?.start,
+    };
+    message.set_text(element.field, &format!("{:0<before$}{value}", ""));
+    Some(())
+}
+
+/// What a message of an issuer is.
+#[derive(Debug)]
+pub(crate) enum FromIssuer {
+    /// An answer that names a transaction of ours.
+    Answer(Box<IssuerAnswer>),
+    /// An answer to a network management message: its trace number, and whether it approves.
+    Network(u32, bool),
+    /// A network management request of its own.
+    Asked,
+    /// Neither; counted and dropped.
+    Stray(&'static str),
+}
+
+/// Reads a message of an issuer.
+pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) -> FromIssuer {
+    let mti = message.mti();
+    let code = message.text(39).and_then(|code| Code::new(code.trim_end()).ok());
+    let class = code.map(|code| issuer.dialect.meaning(code).map(|meaning| meaning.class));
+    let approves = matches!(class, Some(Some(Class::Approved | Class::Partial)));
+    if mti.is_request() {
+        return if mti.class() == 8 { FromIssuer::Asked } else { FromIssuer::Stray("request") };
+    }
+    let Some(stan) = message.stan() else { return FromIssuer::Stray("stan") };
+    if mti.class() == 8 {
+        return FromIssuer::Network(stan.number(), approves);
+    }
+    let to_reversal = mti.class() == 4;
+    let rrn = message.text(37).and_then(|rrn| rrn.trim().parse().ok());
+    let Some(id) = rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId) else {
+        return FromIssuer::Stray("rrn");
+    };
+    let own = to_reversal && issuer.dialect.reversal().own_stan;
+    if stan.number() != if own { own_stan(id) } else { id.stan() } {
+        return FromIssuer::Stray("stan");
+    }
+    let Some(code) = code else { return FromIssuer::Stray("code") };
+    let bare = |number| {
+        let text = message.text(number)?;
+        Some(Bytes::copy_from_slice(text.trim_end().as_bytes()))
+    };
+    FromIssuer::Answer(Box::new(IssuerAnswer {
+        issuer: issuer.name.clone(),
+        id,
+        to_reversal,
+        code,
+        approves,
+        partial: class == Some(Some(Class::Partial)),
+        amount: message.number(4).and_then(|amount| i64::try_from(amount).ok()),
+        currency: message.text(49).and_then(|text| text.as_bytes().try_into().ok()),
+        card_hash: message.text(2).map(|digits| {
+            // A number that is none is another one: it contradicts.
+            Pan::new(&digits).map_or([0; 16], |pan| keys.hash(&pan))
+        }),
+        terminal: bare(41),
+        merchant: bare(42),
+        answer: keep(&issuer.dialect, message),
+    }))
+}
+
+/// What of an answer goes to the terminal. Chip data is kept as bytes, whatever form the host has it in.
+fn keep(dialect: &Dialect, message: &Message) -> Bytes {
+    let mut packer = Packer::new();
+    for number in KEPT {
+        if number == 55 {
+            let text = dialect.field(55).is_some_and(|spec| spec.content != Content::Binary);
+            let chip = if text {
+                message.text(55).and_then(|text| unhex(text.trim_end()))
+            } else {
+                message.binary(55).map(std::borrow::Cow::into_owned)
+            };
+            if let Some(chip) = chip.filter(|chip| !chip.is_empty()) {
+                packer.put(55, &chip);
+            }
+        } else if let Some(text) = message.text(number).filter(|text| !text.trim().is_empty()) {
+            packer.put(number, text.as_bytes());
+        }
+    }
+    packer.finish()
+}

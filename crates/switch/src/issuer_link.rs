@@ -1,0 +1,382 @@
+//! One link to an issuer, from connected to closed: sign-on and echo, requests and reversals out, answers in.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant as StdInstant},
+};
+
+use bytes::Bytes;
+use iso8583::{Cause, Kind, Message};
+use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Slip};
+use switch_core::{
+    Event, Instant, LinkId, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
+    TxnId,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+};
+
+use crate::{
+    clock,
+    input::{Input, LinkHandle, LinkReceipt, OpenAsk, ToIssuer, Waiting},
+    issuer::{self, FromIssuer},
+    issuer_links::Host,
+    reply::frame,
+    telemetry,
+};
+
+/// Echoes that may stay unanswered in a row before the line counts as down.
+const MISSES: u32 = 2;
+/// Requests whose sending time is remembered, for metrics.
+const MOST_TIMED: usize = 10_000;
+
+/// How a link ended.
+pub(crate) struct LinkEnd {
+    /// The issuer answered a sign-on or an echo on it.
+    pub(crate) proven: bool,
+    pub(crate) reason: String,
+}
+
+pub(crate) struct IssuerLink {
+    host: Arc<Host>,
+    id: LinkId,
+    endpoint: String,
+    connection: Connection<LinkReceipt>,
+    session: Session,
+    queue: mpsc::UnboundedReceiver<ToIssuer>,
+    handle: LinkHandle,
+    /// Frames that wait for their turn, where the issuer is paced.
+    paced: VecDeque<Outgoing<LinkReceipt>>,
+    /// When the next turn is.
+    next_turn: Option<StdInstant>,
+    /// Places for answers that wait for the engine.
+    answers: Arc<Semaphore>,
+    /// The trace numbers of our last sign-on and echo.
+    asked: BTreeMap<u32, NetworkMessage>,
+    last_stan: u32,
+    queued_at: BTreeMap<TxnId, Instant>,
+    announced: bool,
+    proven: bool,
+}
+
+impl IssuerLink {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        id: LinkId,
+        stream: TcpStream,
+        endpoint: &str,
+    ) -> io::Result<Self> {
+        let settings = host.settings.load();
+        let limits = Limits {
+            max_frame: host.bounds.link_frame,
+            idle: None,
+            frame: host.bounds.frame,
+            keepalives: u32::MAX,
+            outbound: usize::MAX,
+        };
+        let policy = SessionPolicy {
+            sign_on: settings.sign_on,
+            echo_interval: settings.echo_interval,
+            patience: host.bounds.network_patience,
+            misses: MISSES,
+        };
+        let connection = Connection::new(stream, settings.framing, limits)?;
+        drop(settings);
+        let (sender, queue) = mpsc::unbounded_channel();
+        let answers = Arc::new(Semaphore::new(host.bounds.link_answers));
+        Ok(Self {
+            id,
+            endpoint: endpoint.to_owned(),
+            connection,
+            session: Session::new(policy, clock::mono()),
+            queue,
+            handle: LinkHandle { id, queue: sender, waiting: Arc::new(Waiting::default()) },
+            paced: VecDeque::new(),
+            next_turn: None,
+            answers,
+            asked: BTreeMap::new(),
+            last_stan: 0,
+            queued_at: BTreeMap::new(),
+            announced: false,
+            proven: false,
+            host,
+        })
+    }
+
+    /// Serves the link to its end.
+    pub(crate) async fn run(mut self) -> LinkEnd {
+        let reason = loop {
+            if let Err(reason) = self.turn().await {
+                break reason;
+            }
+        };
+        LinkEnd { proven: self.proven, reason }
+    }
+
+    async fn turn(&mut self) -> Result<(), String> {
+        while self.answers.available_permits() > 0 {
+            match self.connection.take().map_err(|ended| describe(&ended))? {
+                Some(Incoming::Frame(frame)) => self.on_frame(frame),
+                Some(Incoming::KeepAlive) => {
+                    self.session.handle(clock::mono(), SessionEvent::Heard);
+                }
+                None => break,
+            }
+        }
+        // After what came: it may have signed us on.
+        while let Some(effect) = self.session.poll_effect() {
+            self.on_session(effect)?;
+        }
+        self.pace();
+        self.connection.flush().map_err(|ended| describe(&ended))?;
+        let read = self.answers.available_permits() > 0;
+        let wake = self.wake();
+        let answers = Arc::clone(&self.answers);
+        tokio::select! {
+            biased;
+            ready = self.connection.ready(read) => ready.map_err(|ended| describe(&ended))?,
+            _room = answers.acquire(), if !read => {}
+            command = self.queue.recv() => {
+                let mut next = command;
+                while let Some(command) = next {
+                    self.on_command(command);
+                    next = self.queue.try_recv().ok();
+                }
+            }
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        self.session.handle_timeout(clock::mono());
+        self.reset_if_stalled()
+    }
+
+    /// When to look again though nothing happens.
+    fn wake(&self) -> StdInstant {
+        let session = self.session.poll_timeout().map(clock::std);
+        let stalled = self.connection.stuck_since().map(|since| since + self.host.bounds.stalled);
+        let far = StdInstant::now() + Duration::from_secs(60);
+        [session, stalled, self.next_turn].into_iter().flatten().fold(far, StdInstant::min)
+    }
+
+    /// M4: a reversal may not wait behind a stalled connection, and what the kernel still holds of the original must die
+    /// before the reversal goes another way.
+    fn reset_if_stalled(&self) -> Result<(), String> {
+        let limit = self.host.bounds.stalled;
+        let stalled = self.connection.stuck_since().is_some_and(|since| since.elapsed() >= limit);
+        let reversals = self.handle.waiting.reversals.load(Ordering::Relaxed) > 0;
+        if stalled && reversals {
+            Err("stalled with a reversal waiting".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn on_session(&mut self, effect: SessionEffect) -> Result<(), String> {
+        match effect {
+            SessionEffect::Send(what) => self.send_network(what),
+            SessionEffect::Up => {
+                let settings = self.host.settings.load();
+                telemetry::link_up(&settings.name, &self.endpoint, true);
+                tracing::info!(
+                    issuer = %settings.name, endpoint = self.endpoint, link = self.id.0,
+                    "link to issuer up"
+                );
+                self.announced = true;
+                let up = Input::LinkUp(settings.name.clone(), self.handle.clone());
+                self.host.inputs.send(up);
+                Ok(())
+            }
+            SessionEffect::Proven => {
+                self.proven = true;
+                Ok(())
+            }
+            SessionEffect::Down(reason) => Err(format!("{reason:?}")),
+        }
+    }
+
+    fn send_network(&mut self, what: NetworkMessage) -> Result<(), String> {
+        self.last_stan = self.last_stan % 999_999 + 1;
+        self.asked.retain(|_, asked| *asked != what);
+        self.asked.insert(self.last_stan, what);
+        let settings = self.host.settings.load_full();
+        let directory = self.host.directory.load_full();
+        let wall = clock::now().wall;
+        let message = issuer::network(&settings, &directory, what, self.last_stan, wall);
+        let message = message.ok_or("its dialect has no such network management message")?;
+        let bytes = frame(&settings.dialect, settings.framing, &message)
+            .map_err(|error| format!("network management cannot be written: {error}"))?;
+        self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None);
+        Ok(())
+    }
+
+    fn on_command(&mut self, command: ToIssuer) {
+        match command {
+            ToIssuer::Forward { ask, id, not_after, slip } => {
+                self.forward(&ask, id, not_after, slip);
+            }
+            ToIssuer::Reverse { row, repeat, slip } => {
+                let settings = self.host.settings.load_full();
+                let message = issuer::reversal(&settings, &self.host.keys, &row, repeat);
+                self.queue_message(message, row.id, slip, None);
+            }
+        }
+    }
+
+    fn forward(
+        &mut self,
+        ask: &OpenAsk,
+        id: TxnId,
+        not_after: StdInstant,
+        slip: Slip<LinkReceipt>,
+    ) {
+        let settings = self.host.settings.load_full();
+        let directory = &ask.desk.directory;
+        let message = ask.kind.and_then(|kind| {
+            issuer::request(&settings, directory, kind, id, &ask.message, &ask.carried)
+        });
+        self.queue_message(message, id, slip, Some(not_after));
+        self.queued_at.insert(id, clock::mono());
+        if self.queued_at.len() > MOST_TIMED {
+            self.queued_at.pop_first();
+        }
+    }
+
+    /// Dropping the slip says that it was never sent.
+    fn queue_message(
+        &mut self,
+        message: Option<Message>,
+        id: TxnId,
+        slip: Slip<LinkReceipt>,
+        not_after: Option<StdInstant>,
+    ) {
+        let settings = self.host.settings.load();
+        let Some(message) = message else {
+            tracing::error!(issuer = %settings.name, rrn = id.0, "no message can be made of it");
+            return;
+        };
+        match frame(&settings.dialect, settings.framing, &message) {
+            Ok(bytes) => {
+                drop(settings);
+                self.queue_frame(bytes, slip, not_after);
+            }
+            Err(error) => {
+                tracing::error!(issuer = %settings.name, rrn = id.0, %error, "cannot be written");
+            }
+        }
+    }
+
+    fn queue_frame(
+        &mut self,
+        bytes: Bytes,
+        slip: Slip<LinkReceipt>,
+        not_after: Option<StdInstant>,
+    ) {
+        self.paced.push_back(Outgoing { bytes, slip, not_after });
+    }
+
+    /// Moves what has its turn to the socket.
+    fn pace(&mut self) {
+        self.next_turn = None;
+        let per_second = self.host.settings.load().max_per_second;
+        while let Some(frame) = self.paced.pop_front() {
+            let now = StdInstant::now();
+            if frame.not_after.is_some_and(|limit| limit < now) {
+                frame.slip.never_sent(NeverSent::TooLate);
+                continue;
+            }
+            if let Err(wait) = self.host.pacer.take(clock::of(now), per_second) {
+                self.next_turn = Some(now + wait);
+                self.paced.push_front(frame);
+                return;
+            }
+            self.connection.queue(frame);
+        }
+    }
+
+    fn on_frame(&mut self, frame: Bytes) {
+        let now = clock::mono();
+        let settings = self.host.settings.load_full();
+        let message = match Message::decode(&settings.dialect, frame) {
+            Ok(message) => message,
+            Err(error) => {
+                let kind = error.kind.name();
+                telemetry::issuer_stray(&settings.name, "unreadable");
+                tracing::warn!(
+                    issuer = %settings.name, link = self.id.0, kind, field = error.field,
+                    offset = error.offset, "a message of the issuer cannot be read"
+                );
+                return;
+            }
+        };
+        let mut event = SessionEvent::Heard;
+        match issuer::read(&settings, &self.host.keys, &message) {
+            FromIssuer::Answer(answer) => {
+                if let Some(at) = self.queued_at.remove(&answer.id).filter(|_| !answer.to_reversal)
+                {
+                    telemetry::issuer_answered(&settings.name, now.since(at));
+                }
+                if let Ok(place) = Arc::clone(&self.answers).try_acquire_owned() {
+                    self.host.inputs.send(Input::Answer(Event::Answer(answer), place));
+                }
+            }
+            FromIssuer::Network(stan, approved) => match self.asked.remove(&stan) {
+                Some(message) => event = SessionEvent::Answered { message, approved },
+                None => telemetry::issuer_stray(&settings.name, "network"),
+            },
+            FromIssuer::Asked => self.answer_network(&message),
+            FromIssuer::Stray(reason) => {
+                telemetry::issuer_stray(&settings.name, reason);
+                tracing::debug!(issuer = %settings.name, reason, "a message of the issuer was dropped");
+            }
+        }
+        self.session.handle(now, event);
+    }
+
+    /// The issuer tests the line, or signs on from its side.
+    fn answer_network(&mut self, request: &Message) {
+        let settings = self.host.settings.load_full();
+        let dialect = &settings.dialect;
+        let row = dialect.kind_of(request).or_else(|| dialect.row(Kind::Echo));
+        let mut answer = Message::new(request.mti().response());
+        for &number in row.map_or(&[][..], |row| &row.echoed) {
+            if request.has(number) {
+                answer.copy(number, request);
+            }
+        }
+        answer.set_text(39, dialect.code_for(Cause::Done).as_str());
+        match frame(dialect, settings.framing, &answer) {
+            Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
+            Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),
+        }
+    }
+}
+
+impl Drop for IssuerLink {
+    /// Whatever ended it, a panic included: everything queued is told of first, then that the link is down.
+    fn drop(&mut self) {
+        self.queue.close();
+        while self.queue.try_recv().is_ok() {}
+        self.paced.clear();
+        // Where the node stops in good order the kernel may deliver what it has.
+        if self.host.ending.is_cancelled() {
+            self.connection.drop_waiting();
+        } else {
+            self.connection.abandon();
+        }
+        if self.announced {
+            let name = self.host.settings.load().name.clone();
+            telemetry::link_up(&name, &self.endpoint, false);
+            self.host.inputs.send(Input::LinkDown(name, self.id));
+        }
+    }
+}
+
+fn describe(ended: &Ended) -> String {
+    match ended {
+        Ended::Broken(error) => format!("connection broken: {error}"),
+        Ended::Framing(error) => format!("broken framing: {error}"),
+        other => other.to_string(),
+    }
+}

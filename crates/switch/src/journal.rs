@@ -1,0 +1,33 @@
+//! What the engine noticed, in the log: each at the level at which somebody should see it.
+
+use switch_core::{Notice, ReversalResult};
+
+/// Logs a notice.
+pub(crate) fn note(notice: &Notice) {
+    match notice {
+        Notice::Concluded { listener, kind, outcome } => {
+            tracing::debug!(%listener, kind = kind.name(), ?outcome, "transaction concluded");
+        }
+        Notice::Duplicate(result) => tracing::debug!(?result, "copy of a request"),
+        Notice::LateAnswer(issuer) => tracing::debug!(%issuer, "late or unasked answer"),
+        Notice::ReversalOwed(issuer) => tracing::debug!(%issuer, "reversal owed"),
+        Notice::Reversal { issuer, result } => match result {
+            ReversalResult::Confirmed | ReversalResult::Withdrawn => {
+                tracing::debug!(%issuer, ?result, "reversal ended");
+            }
+            ReversalResult::Refused | ReversalResult::Unanswered => {
+                tracing::debug!(%issuer, ?result, "reversal to be repeated");
+            }
+        },
+        Notice::Undelivered => tracing::debug!("approval not delivered"),
+        Notice::DeliveryUnknown => tracing::debug!("delivery of an approval unknown"),
+        Notice::Shed(reason) => tracing::debug!(?reason, "request shed"),
+        Notice::CaseOpened => tracing::warn!("case opened"),
+        Notice::Contradicted(issuer) => {
+            tracing::debug!(%issuer, "answer contradicts its request");
+        }
+        Notice::Forwarded { id, commit } => {
+            tracing::debug!(rrn = id.0, day = commit.day.0, "forwarded");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The engine's reply becomes the terminal's response.
+
+use bytes::{Bytes, BytesMut};
+use iso8583::{Cause, Dialect, EncodeError, Framing, Kind, Message};
+use jiff::tz::TimeZone;
+use switch_core::{Outcome, TxnId, Wall};
+
+use crate::{blob, clock::WireTime};
+
+/// What the issuer's answer tells the terminal, where both dialects have it.
+const FROM_ISSUER: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
+
+/// What a response says beside the echo.
+#[derive(Debug)]
+pub(crate) enum Answer<'a> {
+    /// Of a transaction.
+    Outcome(&'a Outcome),
+    /// Of a reversal or an echo.
+    Done(Option<TxnId>),
+    /// Refused before the engine.
+    Refused(Cause),
+}
+
+/// The response to `request`, which was read at `read`.
+pub(crate) fn response(
+    dialect: &Dialect,
+    zone: &TimeZone,
+    request: &Message,
+    read: Wall,
+    answer: &Answer<'_>,
+) -> Message {
+    let mut response = Message::new(request.mti().response());
+    if let Some(header) = request.header() {
+        response.set_header(header.answer());
+    }
+    let row = dialect.kind_of(request).or_else(|| dialect.row(Kind::Purchase));
+    for &number in row.map_or(&[][..], |row| &row.echoed) {
+        if request.has(number) {
+            response.copy(number, request);
+        }
+    }
+    let has = |number| dialect.field(number).is_some();
+    let mut set = |number, text: &str| {
+        if has(number) {
+            response.set_text(number, text);
+        }
+    };
+    let (id, code) = match answer {
+        Answer::Outcome(outcome) => (outcome.id, code(dialect, outcome)),
+        Answer::Done(id) => (*id, dialect.code_for(Cause::Done)),
+        Answer::Refused(cause) => (None, dialect.code_for(*cause)),
+    };
+    set(37, &id.unwrap_or_default().rrn());
+    set(39, code.as_str());
+    let carried = match answer {
+        Answer::Outcome(outcome) => &outcome.carried[..],
+        Answer::Done(_) | Answer::Refused(_) => &[],
+    };
+    if let (Some(time), Some(date)) = (blob::text(carried, 12), blob::text(carried, 13)) {
+        set(12, time);
+        set(13, date);
+    } else {
+        let at = WireTime::of(read, zone);
+        set(12, &at.time);
+        set(13, &at.date);
+    }
+    if let Answer::Outcome(outcome) = answer
+        && outcome.cause == Cause::Issuer
+    {
+        add_issuers(dialect, &mut response, outcome);
+    }
+    response
+}
+
+fn code(dialect: &Dialect, outcome: &Outcome) -> iso8583::Code {
+    match (outcome.cause, outcome.code) {
+        (Cause::Issuer, Some(code)) => code,
+        (cause, _) => dialect.code_for(cause),
+    }
+}
+
+fn add_issuers(dialect: &Dialect, response: &mut Message, outcome: &Outcome) {
+    if let Some(amount) = outcome.partial {
+        response.set_text(4, &format!("{amount:012}"));
+    }
+    for (number, value) in blob::fields(&outcome.answer) {
+        if !FROM_ISSUER.contains(&number) || dialect.field(number).is_none() {
+            continue;
+        }
+        match std::str::from_utf8(value) {
+            Ok(text) if number != 55 => response.set_text(number, text),
+            Ok(_) | Err(_) => response.set_binary(number, value),
+        }
+    }
+}
+
+/// The bytes of a response, with its length header. What the issuer added and the terminal's dialect cannot hold is left
+/// out: it must not cost the terminal its answer.
+///
+/// # Errors
+/// The response cannot be written even so.
+pub(crate) fn encode(
+    dialect: &Dialect,
+    framing: Framing,
+    mut response: Message,
+) -> Result<Bytes, EncodeError> {
+    for _ in FROM_ISSUER {
+        match frame(dialect, framing, &response) {
+            Err(EncodeError { field: Some(field), message, .. })
+                if FROM_ISSUER.contains(&field) =>
+            {
+                tracing::warn!(field, reason = message, "the issuer's field cannot be passed on");
+                response.remove(field);
+            }
+            done => return done,
+        }
+    }
+    frame(dialect, framing, &response)
+}
+
+/// The bytes of a message, with its length header.
+///
+/// # Errors
+/// The dialect cannot write it, or the framing cannot say its length.
+pub(crate) fn frame(
+    dialect: &Dialect,
+    framing: Framing,
+    message: &Message,
+) -> Result<Bytes, EncodeError> {
+    let unframed = |error: iso8583::FramingError| EncodeError {
+        field: None,
+        kind: iso8583::ErrorKind::Header,
+        message: error.to_string(),
+    };
+    let header = framing.header_length();
+    let mut bytes = BytesMut::with_capacity(512);
+    framing.write(0, &mut bytes).map_err(unframed)?;
+    message.encode(dialect, &mut bytes)?;
+    let mut length = BytesMut::with_capacity(header);
+    framing.write(bytes.len().saturating_sub(header), &mut length).map_err(unframed)?;
+    for (to, from) in bytes.iter_mut().zip(&length) {
+        *to = *from;
+    }
+    Ok(bytes.freeze())
+}

@@ -1,0 +1,266 @@
+//! Starting a node, in order: store, lease, driver, recovery, ports, links; and stopping it in the other.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use keystore::CardKeys;
+use store::{Lane, Store, StoreConfig, StoreError, Writer};
+use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock,
+    config::{IssuerSettings, Settings},
+    desk::{Desk, Directory},
+    driver::{Driver, Shown, Wiring},
+    housekeeping::{self, Keeper},
+    input::Inputs,
+    issuer_links::{Host, keep_up},
+    listener::{Bound, Port, bind},
+    pacer::Pacer,
+    reader::read_rows,
+    running::{Parts, Running},
+};
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The key that protects card data is not there, or is none.
+    #[error("card_data.key_file")]
+    Key(#[source] keystore::KeyFileError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A port cannot be listened on.
+    #[error("listener {listener:?}: cannot listen on {address}")]
+    Listen {
+        /// Which.
+        listener: Name,
+        /// Its address as configured.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The switch of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Switch;
+
+impl Switch {
+    /// Starts a node: once this returns, its ports accept and what its earlier lives left is being conducted to its end.
+    ///
+    /// # Errors
+    /// The key file, the store or a port cannot be had. Nothing was left running.
+    pub async fn start(settings: Settings) -> Result<Running, StartError> {
+        let keys = CardKeys::load(&settings.card_data.key_file).map_err(StartError::Key)?;
+        let keys = Arc::new(keys);
+        let (sender, from_all) = mpsc::unbounded_channel();
+        let inputs = Inputs(sender);
+        let stopping = CancellationToken::new();
+        let ending = CancellationToken::new();
+        let directory = Arc::new(Directory::new(&settings));
+        // Ports are bound first, so that a wrong address costs nothing; they accept last.
+        let ports = ports(&settings, &directory, &keys, &inputs, &stopping);
+        let mut bound = Vec::new();
+        for (listener, port) in settings.listeners.iter().zip(&ports) {
+            bound.push(bind(listener, Arc::clone(port)).await?);
+        }
+        let store = Store::open(&store_config(&settings)).await?;
+        if settings.store.migrate {
+            store.migrate().await?;
+        }
+        store.check_version().await?;
+        let wall = clock::now().wall;
+        let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
+        tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
+
+        let (reports_in, reports) = mpsc::unbounded_channel();
+        let writer = |lane| Writer::spawn(&store, &lease, lane, reports_in.clone(), clock::mono);
+        let (reads, reads_out) = mpsc::unbounded_channel();
+        let (draws, draws_out) = mpsc::unbounded_channel();
+        let (gauges_in, gauges) = watch::channel(switch_core::Gauges::default());
+        let shown = Arc::new(Shown::default());
+        let wiring = Wiring {
+            inputs: inputs.clone(),
+            from_all,
+            reports,
+            intents: writer(Lane::Intents),
+            outcomes: writer(Lane::Outcomes),
+            reads,
+            draws,
+            shown: Arc::clone(&shown),
+            gauges: gauges_in,
+            link_queue: settings.bounds.link_queue,
+        };
+        drop(reports_in);
+        let mut engine = engine_config(&settings);
+        (engine.node, engine.epoch) = (lease.node, lease.epoch);
+        let driver = tokio::spawn(Driver::new(engine, wiring).run());
+        tokio::spawn(read_rows(store.clone(), reads_out, inputs.clone()));
+        let (numbers_in, numbers) = oneshot::channel();
+        let draws =
+            housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
+        tokio::spawn(draws);
+
+        let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
+        let links = TaskTracker::new();
+        for host in &hosts {
+            keep_up(host, &links);
+        }
+        for estate in &lease.estates {
+            housekeeping::recover(&store, *estate, &inputs).await?;
+        }
+        let keeper = Keeper {
+            store: store.clone(),
+            lease,
+            inputs: inputs.clone(),
+            shown: Arc::clone(&shown),
+            dead_after: settings.bounds.dead_after,
+        };
+        let keeper = tokio::spawn(keeper.run(ending.clone()));
+        // Without numbers every sale would be refused.
+        let _ = tokio::time::timeout(NUMBERS_PATIENCE, numbers).await;
+        let connections = TaskTracker::new();
+        let addresses = addresses(&settings, &bound);
+        for port in bound {
+            tokio::spawn(port.serve(connections.clone()));
+        }
+        let parts = Parts {
+            settings,
+            keys,
+            store,
+            inputs,
+            stopping,
+            ending,
+            ports,
+            hosts,
+            connections,
+            links,
+            driver,
+            keeper,
+            shown,
+            gauges,
+        };
+        Ok(Running::new(parts, addresses))
+    }
+}
+
+/// How long ports stay closed while no numbers can be drawn.
+const NUMBERS_PATIENCE: Duration = Duration::from_secs(2);
+
+fn addresses(settings: &Settings, bound: &[Bound]) -> Vec<(Name, SocketAddr)> {
+    let names = settings.listeners.iter().map(|listener| listener.name.clone());
+    names.zip(bound.iter().map(|bound| bound.address)).collect()
+}
+
+fn ports(
+    settings: &Settings,
+    directory: &Arc<Directory>,
+    keys: &Arc<CardKeys>,
+    inputs: &Inputs,
+    stopping: &CancellationToken,
+) -> Vec<Arc<Port>> {
+    let asks = Arc::new(Semaphore::new(settings.bounds.asks));
+    let numbers = Arc::new(AtomicU64::new(1));
+    let bounds = Arc::new(settings.bounds.clone());
+    desks(settings, directory, keys)
+        .into_iter()
+        .map(|desk| {
+            Arc::new(Port {
+                name: desk.listener.name.clone(),
+                desk: ArcSwap::from_pointee(desk),
+                bounds: Arc::clone(&bounds),
+                inputs: inputs.clone(),
+                asks: Arc::clone(&asks),
+                numbers: Arc::clone(&numbers),
+                stopping: stopping.clone(),
+            })
+        })
+        .collect()
+}
+
+/// What stands behind each port, in the order of the settings.
+pub(crate) fn desks(
+    settings: &Settings,
+    directory: &Arc<Directory>,
+    keys: &Arc<CardKeys>,
+) -> Vec<Desk> {
+    let desk = |listener: &crate::config::ListenerSettings| Desk {
+        listener: listener.clone(),
+        directory: Arc::clone(directory),
+        keys: Arc::clone(keys),
+    };
+    settings.listeners.iter().map(desk).collect()
+}
+
+fn hosts(
+    settings: &Settings,
+    directory: &Arc<Directory>,
+    keys: &Arc<CardKeys>,
+    inputs: &Inputs,
+    ending: &CancellationToken,
+) -> Vec<Arc<Host>> {
+    // Number 0 stands for no link.
+    let numbers = Arc::new(AtomicU64::new(1));
+    let host = |issuer: &IssuerSettings| {
+        Arc::new(Host {
+            settings: ArcSwap::from_pointee(issuer.clone()),
+            directory: ArcSwap::from(Arc::clone(directory)),
+            keys: Arc::clone(keys),
+            bounds: Arc::new(settings.bounds.clone()),
+            inputs: inputs.clone(),
+            pacer: Pacer::default(),
+            numbers: Arc::clone(&numbers),
+            ending: ending.clone(),
+        })
+    };
+    settings.issuers.iter().map(host).collect()
+}
+
+fn store_config(settings: &Settings) -> StoreConfig {
+    let day = &settings.day;
+    let mut config = StoreConfig::new(settings.store.url.clone());
+    config.connections = settings.store.connections;
+    config.day.zone.clone_from(&day.zone_name);
+    config.day.cutover = format!("{:02}:{:02}", day.cutover.hour(), day.cutover.minute());
+    config.day.overlap = day.overlap;
+    config
+}
+
+/// What the engine must know of the settings; the node's number and epoch come from its lease.
+pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
+    let policy = |issuer: &IssuerSettings| IssuerPolicy {
+        name: issuer.name.clone(),
+        timeout: issuer.timeout,
+        max_in_flight: issuer.max_in_flight,
+        unknown_codes: issuer.unknown_codes.clone(),
+        reversal: ReversalSchedule {
+            first: issuer.reversal.first,
+            factor: issuer.reversal.factor,
+            longest: issuer.reversal.longest,
+            attempts: issuer.reversal.attempts,
+            max_in_flight: issuer.reversal.max_in_flight,
+            final_codes: issuer.reversal.final_codes.clone(),
+        },
+    };
+    EngineConfig {
+        repeat_window: settings.day.repeat_window,
+        issuers: settings.issuers.iter().map(policy).collect(),
+        ..EngineConfig::default()
+    }
+}
+
+/// Whether the store answers.
+pub(crate) fn store_is_up(shown: &Shown) -> bool {
+    shown.store_up.load(Ordering::Relaxed)
+}

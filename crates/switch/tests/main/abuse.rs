@@ -1,0 +1,1 @@
+//! Abuse of the terminal port, each with its expected result.

@@ -1,0 +1,125 @@
+//! A small issuer's host, as tests want it: it answers with what a test's function says.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use bytes::{Bytes, BytesMut};
+use iso8583::{Dialect, Framing, Message};
+use link::{Deframer, Framed};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// What the host does with a message.
+pub enum Deed {
+    /// Sends these frames.
+    Answer(Vec<Message>),
+    /// Sends bytes as they are.
+    Raw(Vec<u8>),
+    /// Closes the connection.
+    HangUp,
+}
+
+type Conduct = Box<dyn Fn(&Message) -> Deed + Send>;
+
+struct Shared {
+    dialect: Dialect,
+    seen: Mutex<Vec<Message>>,
+    conduct: Mutex<Conduct>,
+}
+
+/// A host that keeps all that it was sent, but for network management.
+pub struct Host {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// The answer that approves a message.
+pub fn approval(request: &Message) -> Message {
+    let mut answer = Message::new(request.mti().response());
+    for number in [2, 3, 4, 7, 11, 12, 13, 25, 32, 37, 41, 42, 49, 70] {
+        if request.has(number) {
+            answer.copy(number, request);
+        }
+    }
+    answer.set_text(39, "00");
+    if request.mti().class() == 2 {
+        answer.set_text(38, "A12345");
+    }
+    answer
+}
+
+impl Host {
+    /// A host that approves everything.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let shared = Arc::new(Shared {
+            dialect: Dialect::shipped("iso87-ascii").expect("shipped"),
+            seen: Mutex::default(),
+            conduct: Mutex::new(Box::new(|message| Deed::Answer(vec![approval(message)]))),
+        });
+        let own = Arc::clone(&shared);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&own)));
+            }
+        });
+        Self { address, shared, task }
+    }
+
+    /// From now on it does what `conduct` says with all but network management.
+    pub fn conduct(&self, conduct: impl Fn(&Message) -> Deed + Send + 'static) {
+        *self.shared.conduct.lock().expect("no panic") = Box::new(conduct);
+    }
+
+    /// What came, by message type.
+    pub fn seen(&self, mti: &str) -> Vec<Message> {
+        let seen = self.shared.seen.lock().expect("no panic");
+        seen.iter().filter(|message| message.mti().as_str() == mti).cloned().collect()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+    let mut deframer = Deframer::new(Framing::Ascii4, 9_999);
+    let mut buffer = vec![0; 4_096];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        deframer.push(&buffer[..count]);
+        while let Ok(Some(Framed::Frame(frame))) = deframer.take() {
+            let bytes = match deed(frame, &shared) {
+                Deed::Answer(messages) => {
+                    let mut bytes = BytesMut::new();
+                    for message in messages {
+                        message.encode_framed(&shared.dialect, &mut bytes).expect("encodes");
+                    }
+                    bytes.to_vec()
+                }
+                Deed::Raw(bytes) => bytes,
+                Deed::HangUp => return,
+            };
+            if stream.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn deed(frame: Bytes, shared: &Shared) -> Deed {
+    let message =
+        Message::decode(&shared.dialect, frame).expect("the switch writes sound messages");
+    if message.mti().class() == 8 {
+        return Deed::Answer(vec![approval(&message)]);
+    }
+    shared.seen.lock().expect("no panic").push(message.clone());
+    shared.conduct.lock().expect("no panic")(&message)
+}

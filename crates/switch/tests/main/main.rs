@@ -1,0 +1,7 @@
+//! The whole runtime over loopback sockets, on an embedded database, against a small issuer of its own.
+
+mod abuse;
+mod host;
+mod node;
+mod purchase;
+mod terminal;
