@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use iso8583::{Cause, Dialect, Kind, KindRow, Message, OnSilence};
-use switch_core::{Asked, Card, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
+use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
     blob::Packer,
@@ -184,7 +184,7 @@ impl Asker<'_> {
             stan,
             amount,
             currency: self.currency().unwrap_or(*b"000"),
-            card: sealed.unwrap_or_else(Card::default),
+            card: sealed.unwrap_or_default(),
             carried: self.carried(row.kind, None),
         };
         Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))

@@ -226,8 +226,6 @@ pub struct Bounds {
     pub stalled: Duration,
     /// How long connecting, a sign-on or an echo may take.
     pub network_patience: Duration,
-    /// A node whose beat stood still for so long is taken over.
-    pub dead_after: Duration,
 }
 
 impl Default for Bounds {
@@ -244,7 +242,6 @@ impl Default for Bounds {
             link_answers: 2_000,
             stalled: Duration::from_secs(2),
             network_patience: Duration::from_secs(5),
-            dead_after: Duration::from_secs(15),
         }
     }
 }

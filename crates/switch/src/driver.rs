@@ -146,7 +146,7 @@ impl Driver {
         Ok(())
     }
 
-    fn arm(&mut self, timer: &mut Pin<Box<Sleep>>) {
+    fn arm(&self, timer: &mut Pin<Box<Sleep>>) {
         // At least once a second, for the figures.
         let second = clock::mono().plus(Duration::from_secs(1));
         let next = self.engine.poll_timeout().map_or(second, |next| next.min(second));

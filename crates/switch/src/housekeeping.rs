@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use store::{Estate, Lease, SilenceTracker, Store, StoreError};
-use switch_core::{Event, Found, TxnId};
+use switch_core::{Epoch, Event, Found, NodeNo, TxnId};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
@@ -63,25 +63,34 @@ pub(crate) async fn recover(
     inputs: &Inputs,
 ) -> Result<(), StoreError> {
     let mut after = TxnId(0);
-    let mut count = 0_usize;
+    let mut owed = 0_usize;
     loop {
-        let owed = store.owed(estate.node, after, CHUNK).await?;
-        count += owed.len();
-        let Some(last) = hand_over(owed, inputs) else { break };
+        let found = store.owed(estate.node, after, CHUNK).await?;
+        owed += found.len();
+        let Some(last) = hand_over(found, inputs) else { break };
         after = last;
     }
-    let owed = count;
-    after = TxnId(0);
+    let in_flight = recover_in_flight(store, estate, inputs).await?;
+    if owed + in_flight > 0 {
+        tracing::info!(node = estate.node.0, owed, in_flight, "recovered");
+    }
+    Ok(())
+}
+
+/// Hands what was in flight in an estate to the engine; gives how much.
+async fn recover_in_flight(
+    store: &Store,
+    estate: Estate,
+    inputs: &Inputs,
+) -> Result<usize, StoreError> {
+    let mut after = TxnId(0);
+    let mut count = 0;
     loop {
         let open = store.recover(estate, after, CHUNK).await?;
         count += open.len();
-        let Some(last) = hand_over(open, inputs) else { break };
+        let Some(last) = hand_over(open, inputs) else { return Ok(count) };
         after = last;
     }
-    if count > 0 {
-        tracing::info!(node = estate.node.0, owed, in_flight = count - owed, "recovered");
-    }
-    Ok(())
 }
 
 /// Gives the number of the last; nothing where that was all.
@@ -94,20 +103,24 @@ fn hand_over(found: Vec<Found>, inputs: &Inputs) -> Option<TxnId> {
     last.filter(|_| more)
 }
 
-/// Keeps the node's place: a beat a second, and what follows from others' beats.
+/// How often days are looked after.
+const DAYS_EVERY: u32 = 5;
+
+/// Keeps the node's place: a beat a second, the care of nodes that fell silent, and of business days.
 pub(crate) struct Keeper {
     pub(crate) store: Store,
     pub(crate) lease: Lease,
     pub(crate) inputs: Inputs,
     pub(crate) shown: Arc<Shown>,
-    pub(crate) dead_after: Duration,
 }
 
 impl Keeper {
+    /// Runs until the node ends. A step that was begun is finished: no store call is ever cancelled.
     pub(crate) async fn run(self, ending: CancellationToken) {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tracker = SilenceTracker::new(self.lease.node);
+        let mut tick = 0_u32;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -116,15 +129,62 @@ impl Keeper {
             if let Err(error) = self.beat(&mut tracker).await {
                 tracing::warn!(%error, "the node's beat failed");
             }
+            tick = tick.wrapping_add(1);
+            if tick.is_multiple_of(DAYS_EVERY)
+                && let Err(error) = keep_days(&self.store).await
+            {
+                tracing::warn!(%error, "business days could not be looked after");
+            }
         }
     }
 
     async fn beat(&self, tracker: &mut SilenceTracker) -> Result<(), StoreError> {
         self.store.beat(&self.lease, lowest_open(&self.shown)).await?;
         let beats = self.store.beats().await?;
-        for (node, epoch) in tracker.observe(clock::mono(), &beats) {
-            tracing::warn!(node = node.0, epoch = epoch.0, "node is silent");
+        for (node, seen) in tracker.observe(clock::mono(), &beats) {
+            self.take_over(node, seen).await?;
         }
         Ok(())
     }
+
+    /// M14: a dead node's intents are timed out here, after its epoch was raised, and its reversals are sent from here.
+    async fn take_over(&self, node: NodeNo, seen: Epoch) -> Result<(), StoreError> {
+        let Some(taken) = self.store.take_over(&self.lease, node, seen).await? else {
+            return Ok(());
+        };
+        let owed = taken.adopted.len();
+        tracing::warn!(node = node.0, owed, "a silent node is taken over");
+        for ids in taken.adopted.chunks(usize::try_from(CHUNK).unwrap_or(usize::MAX)) {
+            hand_over(self.store.read_owed(ids).await?, &self.inputs);
+        }
+        for estate in taken.estates {
+            let in_flight = recover_in_flight(&self.store, estate, &self.inputs).await?;
+            tracing::info!(node = estate.node.0, in_flight, "recovered");
+        }
+        Ok(())
+    }
+}
+
+/// One step of looking after business days.
+///
+/// # Errors
+/// The store failed; the next step tries again.
+pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
+    let kept = store.keep_days(clock::now().wall).await?;
+    if let Some(day) = kept.cut_over_to {
+        tracing::info!(day = day.0, "the business day was cut over");
+    }
+    if kept.delivery_unknown > 0 {
+        tracing::warn!(
+            cases = kept.delivery_unknown,
+            "approvals of the ended day whose delivery stayed unknown"
+        );
+    }
+    for day in &kept.dropped {
+        tracing::info!(day = day.0, "an old business day was dropped");
+    }
+    for day in &kept.held {
+        tracing::debug!(day = day.0, "an old business day has something open and is kept");
+    }
+    Ok(())
 }

@@ -11,18 +11,21 @@ use std::{
 
 use arc_swap::ArcSwap;
 use keystore::CardKeys;
-use store::{Lane, Store, StoreConfig, StoreError, Writer};
-use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
+use switch_core::{EngineConfig, Gauges, IssuerPolicy, Name, ReversalSchedule};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock,
     config::{IssuerSettings, Settings},
     desk::{Desk, Directory},
-    driver::{Driver, Shown, Wiring},
+    driver::{Driver, Fatal, Shown, Wiring},
     housekeeping::{self, Keeper},
-    input::Inputs,
+    input::{Input, Inputs},
     issuer_links::{Host, keep_up},
     listener::{Bound, Port, bind},
     pacer::Pacer,
@@ -75,42 +78,12 @@ impl Switch {
         for (listener, port) in settings.listeners.iter().zip(&ports) {
             bound.push(bind(listener, Arc::clone(port)).await?);
         }
-        let store = Store::open(&store_config(&settings)).await?;
-        if settings.store.migrate {
-            store.migrate().await?;
-        }
-        store.check_version().await?;
+        let store = open_store(&settings).await?;
         let wall = clock::now().wall;
         let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
         tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
-
-        let (reports_in, reports) = mpsc::unbounded_channel();
-        let writer = |lane| Writer::spawn(&store, &lease, lane, reports_in.clone(), clock::mono);
-        let (reads, reads_out) = mpsc::unbounded_channel();
-        let (draws, draws_out) = mpsc::unbounded_channel();
-        let (gauges_in, gauges) = watch::channel(switch_core::Gauges::default());
-        let shown = Arc::new(Shown::default());
-        let wiring = Wiring {
-            inputs: inputs.clone(),
-            from_all,
-            reports,
-            intents: writer(Lane::Intents),
-            outcomes: writer(Lane::Outcomes),
-            reads,
-            draws,
-            shown: Arc::clone(&shown),
-            gauges: gauges_in,
-            link_queue: settings.bounds.link_queue,
-        };
-        drop(reports_in);
-        let mut engine = engine_config(&settings);
-        (engine.node, engine.epoch) = (lease.node, lease.epoch);
-        let driver = tokio::spawn(Driver::new(engine, wiring).run());
-        tokio::spawn(read_rows(store.clone(), reads_out, inputs.clone()));
-        let (numbers_in, numbers) = oneshot::channel();
-        let draws =
-            housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
-        tokio::spawn(draws);
+        housekeeping::keep_days(&store).await?;
+        let (driver, shown, gauges, numbers) = drive(&settings, &store, &lease, &inputs, from_all);
 
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
         let links = TaskTracker::new();
@@ -125,7 +98,6 @@ impl Switch {
             lease,
             inputs: inputs.clone(),
             shown: Arc::clone(&shown),
-            dead_after: settings.bounds.dead_after,
         };
         let keeper = tokio::spawn(keeper.run(ending.clone()));
         // Without numbers every sale would be refused.
@@ -153,6 +125,56 @@ impl Switch {
         };
         Ok(Running::new(parts, addresses))
     }
+}
+
+/// A store that this version can work with.
+async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
+    let store = Store::open(&store_config(settings)).await?;
+    if settings.store.migrate {
+        store.migrate().await?;
+    }
+    store.check_version().await?;
+    Ok(store)
+}
+
+type Driven =
+    (JoinHandle<Result<(), Fatal>>, Arc<Shown>, watch::Receiver<Gauges>, oneshot::Receiver<()>);
+
+/// Starts the driver with its writers, its reader and its numbers; the last is told when the first numbers are there.
+fn drive(
+    settings: &Settings,
+    store: &Store,
+    lease: &Lease,
+    inputs: &Inputs,
+    from_all: mpsc::UnboundedReceiver<Input>,
+) -> Driven {
+    let (reports_in, reports) = mpsc::unbounded_channel();
+    let writer = |lane| Writer::spawn(store, lease, lane, reports_in.clone(), clock::mono);
+    let (reads, reads_out) = mpsc::unbounded_channel();
+    let (draws, draws_out) = mpsc::unbounded_channel();
+    let (gauges_in, gauges) = watch::channel(Gauges::default());
+    let shown = Arc::new(Shown::default());
+    let wiring = Wiring {
+        inputs: inputs.clone(),
+        from_all,
+        reports,
+        intents: writer(Lane::Intents),
+        outcomes: writer(Lane::Outcomes),
+        reads,
+        draws,
+        shown: Arc::clone(&shown),
+        gauges: gauges_in,
+        link_queue: settings.bounds.link_queue,
+    };
+    drop(reports_in);
+    let mut engine = engine_config(settings);
+    (engine.node, engine.epoch) = (lease.node, lease.epoch);
+    let driver = tokio::spawn(Driver::new(engine, wiring).run());
+    tokio::spawn(read_rows(store.clone(), reads_out, inputs.clone()));
+    let (numbers_in, numbers) = oneshot::channel();
+    let draws = housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
+    tokio::spawn(draws);
+    (driver, shown, gauges, numbers)
 }
 
 /// How long ports stay closed while no numbers can be drawn.

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// What the host does with a message.
-pub enum Deed {
+pub(crate) enum Deed {
     /// Sends these frames.
     Answer(Vec<Message>),
     /// Sends bytes as they are.
@@ -32,14 +32,15 @@ struct Shared {
 }
 
 /// A host that keeps all that it was sent, but for network management.
-pub struct Host {
-    pub address: SocketAddr,
+pub(crate) struct Host {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
+    ending: tokio_util::sync::CancellationToken,
 }
 
 /// The answer that approves a message.
-pub fn approval(request: &Message) -> Message {
+pub(crate) fn approval(request: &Message) -> Message {
     let mut answer = Message::new(request.mti().response());
     for number in [2, 3, 4, 7, 11, 12, 13, 25, 32, 37, 41, 42, 49, 70] {
         if request.has(number) {
@@ -55,7 +56,7 @@ pub fn approval(request: &Message) -> Message {
 
 impl Host {
     /// A host that approves everything.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
@@ -64,21 +65,35 @@ impl Host {
             conduct: Mutex::new(Box::new(|message| Deed::Answer(vec![approval(message)]))),
         });
         let own = Arc::clone(&shared);
+        let ending = tokio_util::sync::CancellationToken::new();
+        let ended = ending.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&own)));
+                let (own, ended) = (Arc::clone(&own), ended.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = serve(stream, own) => {}
+                        () = ended.cancelled() => {}
+                    }
+                });
             }
         });
-        Self { address, shared, task }
+        Self { address, shared, task, ending }
     }
 
     /// From now on it does what `conduct` says with all but network management.
-    pub fn conduct(&self, conduct: impl Fn(&Message) -> Deed + Send + 'static) {
+    pub(crate) fn conduct(&self, conduct: impl Fn(&Message) -> Deed + Send + 'static) {
         *self.shared.conduct.lock().expect("no panic") = Box::new(conduct);
     }
 
+    /// Closes its port and all connections.
+    pub(crate) fn stop(&self) {
+        self.task.abort();
+        self.ending.cancel();
+    }
+
     /// What came, by message type.
-    pub fn seen(&self, mti: &str) -> Vec<Message> {
+    pub(crate) fn seen(&self, mti: &str) -> Vec<Message> {
         let seen = self.shared.seen.lock().expect("no panic");
         seen.iter().filter(|message| message.mti().as_str() == mti).cloned().collect()
     }

@@ -19,13 +19,13 @@ use crate::{
     terminal::{PATIENCE, Terminal},
 };
 
-pub struct Node {
-    pub running: Running,
-    pub dir: TempDir,
-    pub host: Host,
+pub(crate) struct Node {
+    pub(crate) running: Running,
+    pub(crate) dir: TempDir,
+    pub(crate) host: Host,
 }
 
-pub fn settings(dir: &Path, host: SocketAddr) -> Settings {
+pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
     let millis = Duration::from_millis;
     let code = |text| Code::new(text).expect("a code");
     Settings {
@@ -93,11 +93,11 @@ pub fn settings(dir: &Path, host: SocketAddr) -> Settings {
 }
 
 impl Node {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         // RUST_LOG=switch=debug shows what a test does.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -115,17 +115,17 @@ impl Node {
         node
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.running.addresses()[0].1
     }
 
-    pub async fn terminal(&self) -> Terminal {
+    pub(crate) async fn terminal(&self) -> Terminal {
         Terminal::connect(self.address()).await
     }
 }
 
 /// Waits for a condition.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let waiting = async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -12,17 +12,17 @@ use tokio::{
 };
 
 /// Long enough that only a fault reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection that speaks `cup-pos`.
-pub struct Terminal {
-    pub dialect: Dialect,
-    pub stream: TcpStream,
+pub(crate) struct Terminal {
+    pub(crate) dialect: Dialect,
+    pub(crate) stream: TcpStream,
     deframer: Deframer,
 }
 
 /// A request of terminal 12345678 with this trace number.
-pub fn request(mti: &str, stan: u32) -> Message {
+pub(crate) fn request(mti: &str, stan: u32) -> Message {
     let mut message = Message::new(Mti::parse(mti).expect("digits"));
     message.set_header(Header::new([0x60, 0, 3, 0, 7], [0x60, 0x31, 0, 0x31, 7, 0x30]));
     message.set_text(11, &format!("{stan:06}"));
@@ -32,7 +32,7 @@ pub fn request(mti: &str, stan: u32) -> Message {
 }
 
 /// A sale.
-pub fn purchase(stan: u32, amount: u64) -> Message {
+pub(crate) fn purchase(stan: u32, amount: u64) -> Message {
     let mut message = request("0200", stan);
     message.set_text(2, "6212345678901232");
     message.set_text(3, "000000");
@@ -48,7 +48,7 @@ pub fn purchase(stan: u32, amount: u64) -> Message {
 }
 
 /// The terminal's reversal of that sale.
-pub fn reversal(stan: u32, amount: u64) -> Message {
+pub(crate) fn reversal(stan: u32, amount: u64) -> Message {
     let mut message = purchase(stan, amount);
     message.set_mti(Mti::parse("0400").expect("digits"));
     for number in [52, 55] {
@@ -60,7 +60,7 @@ pub fn reversal(stan: u32, amount: u64) -> Message {
 }
 
 impl Terminal {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the switch listens");
         Self {
             dialect: Dialect::shipped("cup-pos").expect("shipped"),
@@ -69,19 +69,19 @@ impl Terminal {
         }
     }
 
-    pub fn bytes(&self, message: &Message) -> Bytes {
+    pub(crate) fn bytes(&self, message: &Message) -> Bytes {
         let mut bytes = BytesMut::new();
         message.encode_framed(&self.dialect, &mut bytes).expect("encodes");
         bytes.freeze()
     }
 
-    pub async fn send(&mut self, message: &Message) {
+    pub(crate) async fn send(&mut self, message: &Message) {
         let bytes = self.bytes(message);
         self.stream.write_all(&bytes).await.expect("written");
     }
 
     /// The next message, or nothing at the end of the connection.
-    pub async fn receive(&mut self) -> Option<Message> {
+    pub(crate) async fn receive(&mut self) -> Option<Message> {
         let mut buffer = vec![0; 4_096];
         loop {
             match self.deframer.take().expect("sound frames") {
@@ -99,13 +99,23 @@ impl Terminal {
         }
     }
 
-    pub async fn ask(&mut self, message: &Message) -> Message {
+    /// Writes bytes as they are.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("written");
+    }
+
+    /// Whether the switch closes the connection, without another message.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        self.receive().await.is_none()
+    }
+
+    pub(crate) async fn ask(&mut self, message: &Message) -> Message {
         self.send(message).await;
         self.receive().await.expect("an answer")
     }
 }
 
 /// The response code.
-pub fn code(message: &Message) -> String {
+pub(crate) fn code(message: &Message) -> String {
     message.text(39).expect("a code").into_owned()
 }
