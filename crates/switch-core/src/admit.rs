@@ -1,6 +1,7 @@
 //! A request comes in: copies are joined, answered or refused (M6, M7); new work is admitted or shed (M15, M16).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use iso8583::Cause;
 
@@ -13,10 +14,11 @@ use crate::{
     txn::{Asker, Txn},
 };
 
-/// Finished transactions, the newest: they answer copies of refusals without the store.
+/// Finished transactions, the newest: they answer copies of refusals without the store. What is older than the repeat
+/// window is not answered from here: only the store knows whether its horizon has passed.
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
-    rows: BTreeMap<Key, Box<Row>>,
+    rows: BTreeMap<Key, (Instant, Box<Row>)>,
     order: VecDeque<Key>,
 }
 
@@ -25,17 +27,19 @@ impl Finished {
         self.rows.len()
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&Row> {
-        self.rows.get(&key).map(Box::as_ref)
+    pub(crate) fn get(&self, now: Now, key: Key, window: Duration) -> Option<&Row> {
+        let (since, row) = self.rows.get(&key)?;
+        let young = now.mono.since(*since) <= window && now.wall.since(row.created) <= window;
+        young.then_some(row.as_ref())
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<Row> {
-        self.rows.remove(&key).map(|row| *row)
+        self.rows.remove(&key).map(|(_, row)| *row)
     }
 
-    pub(crate) fn insert(&mut self, row: Row, most: usize) {
+    pub(crate) fn insert(&mut self, now: Now, row: Row, most: usize) {
         let key = row.key;
-        if self.rows.insert(key, Box::new(row)).is_none() {
+        if self.rows.insert(key, (now.mono, Box::new(row))).is_none() {
             self.order.push_back(key);
         }
         while self.order.len() > most {
@@ -92,7 +96,8 @@ impl Engine {
     /// A finished refusal is repeated from memory (M6); a finished approval comes back to memory, since it is given again
     /// only by a conditional update.
     fn answer_finished(&mut self, now: Now, request: &Request) -> bool {
-        let Some(row) = self.finished.get(request.key) else { return false };
+        let window = self.core.config.repeat_window;
+        let Some(row) = self.finished.get(now, request.key, window) else { return false };
         if row.state == RowState::Approved {
             let Some(row) = self.finished.remove(request.key) else { return false };
             let txn = Txn::new(row, true, false);

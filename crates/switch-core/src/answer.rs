@@ -42,6 +42,12 @@ impl Engine {
         if found.row.issuer.as_ref() != Some(&answer.issuer) {
             return;
         }
+        if self.txns.get(&key).is_some_and(|txn| txn.row.id != answer.id) {
+            // another day's transaction has the identity: both cannot be in memory
+            self.late.put_back(answer.id, vec![answer.clone()]);
+            let at = now.mono.plus(crate::persisted::RETRY);
+            return self.core.arm(at, crate::core::Timer::Stray(answer.id));
+        }
         if !self.txns.contains_key(&key) {
             self.finished.remove(key);
             self.insert_txn(Txn::found(found));

@@ -118,10 +118,7 @@ impl Txn {
             || known.is_some_and(|known| known.cause == crate::ObligationCause::LateApproval);
         self.duty.confirmed = None;
         self.duty.proof = Some(durable.into_owed());
-        // I20: its exchange is open again
-        if let Some(known) = core.issuers.get_mut(&issuer) {
-            self.stan_held |= known.stans.insert(self.row.id.stan());
-        }
+        self.hold_stan(core);
         core.disarm(self.grace_timer.take(), Timer::Grace(self.row.key));
         core.notice(Notice::ReversalOwed(issuer.clone()));
         self.count_owed(core);
@@ -141,6 +138,13 @@ impl Txn {
     /// Whether an attempt that goes out now may overtake its original.
     fn is_early(&self, now: Now) -> bool {
         self.duty.not_found_counts_from.is_some_and(|from| now.mono < from)
+    }
+
+    /// Its exchange is open again: no new request takes its STAN (I20).
+    pub(crate) fn hold_stan(&mut self, core: &mut Core) {
+        if let Some(known) = core.issuer(self.row.issuer.as_ref()) {
+            self.stan_held |= known.stans.insert(self.row.id.stan());
+        }
     }
 
     /// Queues the next attempt at its issuer.

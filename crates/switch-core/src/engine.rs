@@ -219,17 +219,17 @@ impl Engine {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         txn.settle(now, &mut self.core);
         if txn.is_quiet(&self.core) {
-            self.retire(key);
+            self.retire(now, key);
         }
     }
 
     /// Forgets a transaction, but for what answers its copies.
-    pub(crate) fn retire(&mut self, key: Key) {
+    pub(crate) fn retire(&mut self, now: Now, key: Key) {
         let Some(mut txn) = self.txns.remove(&key) else { return };
         txn.release(&mut self.core);
         // a marked approval must be read with its mark: it is not answered from memory
         if txn.durable && !txn.row.state.is_in_flight() && !txn.is_marked() {
-            self.finished.insert(txn.row, self.core.config.max_finished);
+            self.finished.insert(now, txn.row, self.core.config.max_finished);
         }
     }
 

@@ -45,7 +45,8 @@ impl Engine {
     ) {
         let Ok(Some(found)) = found else { return };
         let Some(txn) = self.txns.get_mut(&key) else { return };
-        if txn.pending.is_none() && txn.durable && !txn.looking && is_newer(&found.row, &txn.row) {
+        let same = found.row.id == txn.row.id && is_newer(&found.row, &txn.row);
+        if same && txn.pending.is_none() && txn.durable && !txn.looking {
             txn.adopt_image(now, found, &mut self.core);
             self.step(now, key);
         }

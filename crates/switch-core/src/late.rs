@@ -47,7 +47,7 @@ impl LateReads {
 
     pub(crate) fn put_back(&mut self, id: TxnId, answers: Vec<IssuerAnswer>) {
         if !answers.is_empty() {
-            self.waiting.insert(id, answers);
+            self.waiting.entry(id).or_default().extend(answers);
         }
     }
 

@@ -63,6 +63,11 @@ impl Engine {
     pub(crate) fn on_confirmed(&mut self, now: Now, key: Key, found: Option<Found>) {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         let Some(pending) = txn.pending.take_if(|pending| pending.unknown) else { return };
+        // of a day whose horizon is past: nothing, or another that has the identity now; its change is conditional, and tried
+        // again
+        let own = matches!(pending.what, Record::Intent(_));
+        let id = txn.row.id;
+        let found = found.filter(|found| own || found.row.id == id);
         let Some(found) = found else { return self.on_failed(now, key, pending) };
         let commit = Commit { day: found.row.day, since: pending.since };
         match &pending.what {
@@ -259,6 +264,8 @@ impl Txn {
         let Change { row, obligation, note: _, case: _ } = change;
         self.row = row;
         if let Some(write) = obligation {
+            // written by this node: nothing is left to adopt
+            self.adopt = false;
             let known = self.obligation.take();
             self.obligation = Some(crate::Obligation {
                 id: self.row.id,

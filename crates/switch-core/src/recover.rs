@@ -19,7 +19,8 @@ impl Engine {
             {
                 return; // under way already in this life
             }
-            if txn.looking || txn.pending.is_some() {
+            // another day's transaction has the identity: both cannot be in memory
+            if txn.looking || txn.pending.is_some() || (txn.durable && txn.row.id != id) {
                 if self.again.is_empty() {
                     self.core
                         .arm(now.mono.plus(crate::persisted::RETRY), crate::core::Timer::Again);

@@ -166,6 +166,9 @@ impl Txn {
 
     /// Hands a change of this row to its writer.
     pub(crate) fn record(&mut self, now: Now, change: Change, core: &mut Core) {
+        if change.obligation.is_some_and(|write| write.status == ObligationStatus::Owed) {
+            self.hold_stan(core);
+        }
         let late = change.row.late - self.row.late;
         let record = core.persist_change(change.clone());
         self.pend(record, Record::Change(Box::new(change)), now);
@@ -212,6 +215,12 @@ impl Txn {
 
     /// M8: what the reversal asks for is durable, or nothing is owed.
     fn answer_reversers(&mut self, now: Now, core: &mut Core) {
+        if self.row.cause == Cause::OriginalNotFound {
+            // what it was meant for lies beyond its horizon
+            for waits in std::mem::take(&mut self.reversers) {
+                core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+            }
+        }
         self.refuse_other_amounts(now, core);
         for waits in std::mem::take(&mut self.reversers) {
             core.push(Effect::Reply {

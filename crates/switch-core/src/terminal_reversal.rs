@@ -14,7 +14,8 @@ impl Engine {
             txn.join_reverser(&request, &mut self.core);
             return self.step(now, key);
         }
-        if let Some(row) = self.finished.get(key) {
+        let window = self.core.config.repeat_window;
+        if let Some(row) = self.finished.get(now, key, window) {
             if row.state != RowState::Approved {
                 return self.answer_finished_reversal(now, &request);
             }
@@ -38,8 +39,11 @@ impl Engine {
 
     /// Declined, never sent, timed out, undone: nothing changes.
     fn answer_finished_reversal(&mut self, now: Now, request: &ReversalRequest) {
-        let Some(row) = self.finished.get(request.key) else { return };
-        if request.amount.is_some_and(|amount| amount != row.amount) {
+        let window = self.core.config.repeat_window;
+        let Some(row) = self.finished.get(now, request.key, window) else { return };
+        if row.cause == Cause::OriginalNotFound {
+            self.core.refuse(now, &request.asked, request.key, Cause::OriginalNotFound);
+        } else if request.amount.is_some_and(|amount| amount != row.amount) {
             self.core.refuse(now, &request.asked, request.key, Cause::AmountDiffers);
         } else {
             let reply = Reply::Done(Some(row.id));
@@ -74,7 +78,12 @@ impl Engine {
         match found {
             // M15: reversals wait unanswered
             Err(ReadFailed) => txn.retry(now, &mut self.core),
-            Ok(Some(found)) if !found.within_horizon => self.refuse_looking(now, key),
+            Ok(Some(found)) if !found.within_horizon => {
+                // 25, for this reversal and its repeats; and an original that re-uses the identity and is still under way
+                // is refused when it arrives
+                txn.row.cause = Cause::OriginalNotFound;
+                self.reverse_before_arrival(now, key);
+            }
             Ok(Some(found)) => {
                 let id = txn.row.id;
                 txn.looking = false;
