@@ -37,18 +37,19 @@ impl World {
         let Some(row) = self.store.row(id) else {
             return self.broken("I4", || format!("{} is sent and not durable", id.0));
         };
+        let created = row.created;
         let (issuer, stan, sale) = (row.issuer.clone(), id.stan(), super::edge::sale_of(row));
         if self.opts.has(Fault::NumberWrap) {
             let own = self.links[link].node as i32 + 1;
             let clash = self.store.rows.values().find(|other| {
-                // of what another node opened since the block was drawn this one cannot know
+                // of what another node opened since the block was drawn this one cannot know, and what was opened again
+                // since the request was admitted comes too late
                 let open = if other.state.is_in_flight() {
                     other.node.0 == own
                 } else {
-                    self.store
-                        .obligations
-                        .get(&other.id)
-                        .is_some_and(|o| o.status == ObligationStatus::Owed && o.owner.0 == own)
+                    self.store.obligations.get(&other.id).is_some_and(|o| {
+                        o.status == ObligationStatus::Owed && o.owner.0 == own && o.due < created
+                    })
                 };
                 open && other.id != id && other.id.stan() == stan && other.issuer == issuer
             });
@@ -178,14 +179,16 @@ impl World {
         if sale.terminal != terminal || !asked {
             return self.broken("I18", || format!("terminal {terminal} never asked for {reply:?}"));
         }
-        let (key, horizon) = (sale.key, self.store.within_horizon(sale.day, self.now));
+        let (key, reused) = (sale.key, sale.reuse);
+        let horizon = self.store.within_horizon(sale.day, self.now);
         let row = reply.rrn.and_then(|rrn| self.store.row(rrn));
         if row.is_some_and(|row| row.key != key) {
             self.broken("I18", || format!("conn {conn}: {reply:?} names another's transaction"));
         }
         if reply.reversal {
             let number = reply.sale;
-            if reply.code.as_str() == "25" && horizon {
+            // the identity stood for another sale, whose horizon is past
+            if reply.code.as_str() == "25" && horizon && !reused {
                 self.broken("M8", || format!("the reversal of sale {number} is answered 25"));
             }
             return;

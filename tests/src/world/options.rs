@@ -77,6 +77,8 @@ faults! {
     WallJump = "wall-jump", 2;
     CutOver = "cut-over", 1;
     NumberWrap = "number-wrap", 1000;
+    ShortOverlap = "short-overlap", 1000;
+    SmallShedMemory = "small-shed-memory", 1000;
 }
 
 /// Everything that a seed decides before the world begins.
@@ -129,6 +131,8 @@ impl Options {
                 if on { scaled } else { 0 }
             })
             .collect();
+        let rates: Vec<u16> = rates;
+        let short = rates[Fault::ShortOverlap as usize] > 0;
         let timeout = rng.pick(&[3, 8, 15, 15, 30]) * SEC;
         Self {
             seed,
@@ -143,7 +147,7 @@ impl Options {
             grace: rng.pick(&[5, 20, 60]) * SEC,
             longest: rng.pick(&[10, 40, 300]) * SEC,
             attempts: rng.pick(&[3, 8, 50]) as u32,
-            overlap: rng.pick(&[7_200, 7_200, 600]) * SEC,
+            overlap: if short { 150 } else { rng.pick(&[7_200, 7_200, 600]) } * SEC,
             max_in_flight: rng.pick(&[2, 100, 100, 100]) as usize,
             max_lag: rng.pick(&[4, 1000, 1000, 1000]) as usize,
             max_finished: rng.pick(&[0, 3, 1000, 1000]) as usize,

@@ -124,7 +124,8 @@ impl World {
             }
         }
         if self.opts.has(Fault::CutOver) {
-            let at = SEC + self.rng.below(span / 2);
+            let early = self.opts.has(Fault::ShortOverlap);
+            let at = SEC + self.rng.below(if early { 40 * SEC } else { span / 2 });
             self.agenda.add(at, Ev::Trouble(Trouble::CutOver));
         }
     }
@@ -247,6 +248,10 @@ impl World {
             issuers,
             max_store_lag: self.opts.max_lag,
             max_finished: self.opts.max_finished,
+            // never longer than the overlap
+            repeat_window: Duration::from_nanos(self.opts.overlap / 2)
+                .min(Duration::from_secs(600)),
+            max_shed: if self.opts.has(Fault::SmallShedMemory) { 3 } else { 1_000 },
             #[cfg(feature = "bugs")]
             bug: self.bug,
             ..EngineConfig::default()

@@ -121,6 +121,13 @@ impl Store {
             .map(|row| self.found(row, now))
     }
 
+    /// Whether the newest row under this key is still to be conducted to its end.
+    pub(super) fn is_open(&self, key: Key, now: u64) -> bool {
+        self.read_any_day(key, now).is_some_and(|found| {
+            found.row.state.is_in_flight() || found.obligation.as_ref().is_some_and(is_open)
+        })
+    }
+
     pub(super) fn read_id(&self, id: TxnId, now: u64) -> Option<Box<Found>> {
         self.row(id).map(|row| self.found(row, now))
     }

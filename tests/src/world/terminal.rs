@@ -23,14 +23,14 @@ pub(super) struct Terminal {
     conn: Option<usize>,
     pub(super) off: bool,
     pub(super) gone: bool,
-    /// A resolved sale whose identity may come again.
-    last: Option<usize>,
+    /// Resolved sales whose identities may come again.
+    old: Vec<usize>,
     /// It repeats when it hears nothing, before it reverses.
     repeats: bool,
 }
 
 impl Terminal {
-    pub(super) const fn new(number: usize, sales: u64) -> Self {
+    pub(super) fn new(number: usize, sales: u64) -> Self {
         Self {
             next_stan: number as u32 * 1000 + 1,
             left: sales,
@@ -38,7 +38,7 @@ impl Terminal {
             conn: None,
             off: false,
             gone: false,
-            last: None,
+            old: Vec::new(),
             repeats: number.is_multiple_of(2),
         }
     }
@@ -51,12 +51,32 @@ impl World {
             return;
         }
         t.left -= 1;
-        let reused = t.last.filter(|_| self.rng.chance(self.opts.rate(Fault::StanReuse)));
+        let reused = self.reused(terminal);
         let sale = self.new_sale(terminal, reused);
         self.terminals[terminal].current = Some(sale);
         self.totals.sales += 1;
         self.send(sale, false, false);
         self.plan_life(sale);
+    }
+
+    /// A sale whose identity comes again: the last one by a fault, one of a former day as its numbers come round.
+    fn reused(&mut self, terminal: usize) -> Option<usize> {
+        let old = &self.terminals[terminal].old;
+        let last = *old.last()?;
+        // numbers come round after so long that nothing of the former sale is open any more
+        let gone = |sale: &usize| {
+            let sale = &self.ledgers.sales[*sale];
+            !self.store.within_horizon(sale.day, self.now)
+                && self.store.read_key(sale.key, self.now).is_none()
+                && !self.store.is_open(sale.key, self.now)
+        };
+        let former: Vec<usize> = old.iter().copied().filter(gone).collect();
+        if !former.is_empty() && self.opts.has(Fault::ShortOverlap) && self.rng.chance(500) {
+            let sale = self.rng.pick(&former);
+            self.terminals[terminal].old.retain(|old| *old != sale);
+            return Some(sale);
+        }
+        self.rng.chance(self.opts.rate(Fault::StanReuse)).then_some(last)
     }
 
     fn new_sale(&mut self, terminal: usize, reused: Option<usize>) -> usize {
@@ -66,11 +86,15 @@ impl World {
         let kind = if self.rng.chance(80) { Kind::BalanceEnquiry } else { Kind::Purchase };
         let number = self.ledgers.sales.len();
         let (mut kind, mut stan) = (kind, stan);
+        let mut price = 1_000 + number as i64 * 7;
         if let Some(old) = reused {
             let old = &self.ledgers.sales[old];
             (kind, stan) = (old.kind, old.stan);
+            if !self.store.within_horizon(old.day, self.now) && self.rng.chance(500) {
+                price = old.amount;
+            }
         }
-        let amount = if kind == Kind::Purchase { 1_000 + number as i64 * 7 } else { 0 };
+        let amount = if kind == Kind::Purchase { price } else { 0 };
         let issuer = self.rng.below(self.issuers.len() as u64) as usize;
         self.ledgers.sales.push(Sale {
             terminal,
@@ -374,7 +398,7 @@ impl World {
         }
         let t = &mut self.terminals[terminal];
         t.current = None;
-        t.last = Some(sale);
+        t.old.push(sale);
         let think = self.opts.think / 2 + self.rng.below(self.opts.think);
         self.agenda.add(self.now + think, Ev::NextSale(terminal));
     }

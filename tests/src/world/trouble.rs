@@ -4,7 +4,7 @@ use super::{
     coverage::Sit,
     event::{Ev, Proc, Trouble},
     ledger::Belief,
-    options::{MS, SEC},
+    options::{Fault, MS, SEC},
     state::World,
     store::{Op, is_open},
 };
@@ -21,11 +21,11 @@ impl World {
             Trouble::Pause => self.pause(node),
             Trouble::Drain => self.plan(node, 0, Proc::Drain),
             Trouble::StoreStall => {
-                let scale = self.rng.pick(&[SEC, 10 * SEC, 120 * SEC]);
+                let scale = self.rng.pick(&[SEC, 10 * SEC, 120 * SEC]).min(self.longest_stop());
                 self.store.stalled_until = self.now + self.rng.below(scale);
             }
             Trouble::StoreDown => {
-                let scale = self.rng.pick(&[SEC, 10 * SEC, 60 * SEC]);
+                let scale = self.rng.pick(&[SEC, 10 * SEC, 60 * SEC]).min(self.longest_stop());
                 self.store_goes_down(scale);
             }
             Trouble::LinkReset => self.strike_link(Self::link_reset),
@@ -36,7 +36,8 @@ impl World {
                 self.restart_issuer(issuer);
             }
             Trouble::WallJump => {
-                let jump = self.rng.pick(&[-3_600, -30, 1, 30, 700, 3_600]) * 1_000_000;
+                let back = if self.opts.has(Fault::ShortOverlap) { 0 } else { -3_600 };
+                let jump = self.rng.pick(&[back, -30, 1, 30, 700, 3_600]) * 1_000_000;
                 self.nodes[node].wall += jump;
                 self.hit(Sit::WallClockJumped);
             }
@@ -47,6 +48,11 @@ impl World {
         }
     }
 
+    /// Nothing stands still for as long as a day's overlap takes; some worlds have a very short one.
+    fn longest_stop(&self) -> u64 {
+        if self.opts.has(Fault::ShortOverlap) { 20 * SEC } else { u64::MAX }
+    }
+
     fn pause(&mut self, node: usize) {
         let n = &mut self.nodes[node];
         if n.engine.is_none() || n.paused {
@@ -55,7 +61,7 @@ impl World {
         n.paused = true;
         let life = n.life;
         self.totals.pauses += 1;
-        let pause = self.rng.pick(&[SEC, 6 * SEC, 20 * SEC, 60 * SEC]);
+        let pause = self.rng.pick(&[SEC, 6 * SEC, 20 * SEC, 60 * SEC]).min(self.longest_stop());
         let after = pause / 2 + self.rng.below(pause);
         self.agenda.add(self.now + after, Ev::Wake { node, life });
         self.note_lost_node(node);
