@@ -220,5 +220,5 @@ impl Core {
 
 /// The earliest time at which an original that was not handed to the kernel is never sent (M1).
 pub(crate) fn never_after(commit_since: Instant) -> Instant {
-    commit_since.plus(std::time::Duration::from_secs(5))
+    commit_since.plus(Duration::from_secs(5))
 }

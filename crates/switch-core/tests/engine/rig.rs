@@ -71,9 +71,15 @@ impl Rig {
             log: Vec::new(),
             reads: Vec::new(),
         };
-        rig.tell(Event::Numbers(NumberBlock { first: 1, count: 10_000, skip: Vec::new() }));
+        rig.number_from(1);
         rig.log.clear();
         rig
+    }
+
+    /// Numbers were drawn.
+    pub(crate) fn number_from(&mut self, first: u64) {
+        let block = NumberBlock { first, count: 10_000, skip: Vec::new() };
+        self.tell(Event::Numbers(block));
     }
 
     /// Lets time pass, deadlines included.
