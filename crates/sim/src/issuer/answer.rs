@@ -77,7 +77,8 @@ impl Writer {
             }
         }
         if let Some(balance) = verdict.balance.filter(|_| has(54)) {
-            let (sign, digits) = if balance < 0 { ('D', -balance) } else { ('C', balance) };
+            let sign = if balance < 0 { 'D' } else { 'C' };
+            let digits = balance.unsigned_abs().min(999_999_999_999);
             answer.set_text(54, &format!("1002{}{sign}{digits:012}", incoming.currency));
         }
         if verdict.approval.is_some() && request.has(55) {

@@ -25,7 +25,7 @@ impl Script {
     pub const fn approving() -> Self {
         Self {
             seed: 0,
-            balance: 1_000_000_000_000,
+            balance: 100_000_000_000,
             reversed_already: Code::APPROVED,
             rules: Vec::new(),
         }

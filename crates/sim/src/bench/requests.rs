@@ -1,0 +1,276 @@
+//! The messages that terminals send: templates of requests, filled in for each sale, and reversals.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
+use bytes::{BufMut, BytesMut};
+use iso8583::{Dialect, EncodeError, Framing, Kind, Message, Mti};
+
+use super::cards::{Card, EXPIRY};
+use super::mix::Mix;
+use super::patch::Places;
+
+/// What differs from one request to the next, as numbers of so many digits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Blanks {
+    pub(super) amount: u64,
+    pub(super) stan: u64,
+    pub(super) terminal: u64,
+    pub(super) batch: u64,
+    /// Application cryptogram (9F26 of 55), sixteen decimal digits.
+    pub(super) cryptogram: u64,
+    /// `MMDD` (13, and 7).
+    pub(super) date: u64,
+    /// `hhmmss` (12, and 7).
+    pub(super) time: u64,
+}
+
+impl Blanks {
+    fn each(self) -> [u64; 7] {
+        let Self { amount, stan, terminal, batch, cryptogram, date, time } = self;
+        [amount, stan, terminal, batch, cryptogram, date, time]
+    }
+}
+
+/// Digits of the numbers in [`Blanks`].
+const WIDTHS: [u32; 7] = [12, 6, 8, 6, 16, 4, 6];
+
+/// One kind of request with one card, encoded and framed but for the blanks.
+#[derive(Debug)]
+struct Template {
+    frame: Vec<u8>,
+    places: [Places; 7],
+}
+
+/// Makes requests. Each combination of kind and card is encoded once, when it is first used.
+#[derive(Debug)]
+pub(super) struct Requests {
+    dialect: std::sync::Arc<Dialect>,
+    framing: Framing,
+    merchant: String,
+    currency: String,
+    partial: bool,
+    templates: HashMap<(Kind, usize), Template>,
+}
+
+impl Requests {
+    pub(super) fn new(dialect: std::sync::Arc<Dialect>, framing: Framing, mix: &Mix) -> Self {
+        Self {
+            dialect,
+            framing,
+            merchant: mix.merchant.clone(),
+            currency: mix.currency.clone(),
+            partial: mix.partial,
+            templates: HashMap::new(),
+        }
+    }
+
+    /// Writes the framed request of a kind with a card over `frame`.
+    pub(super) fn write(
+        &mut self,
+        (kind, index): (Kind, usize),
+        card: &Card,
+        blanks: Blanks,
+        frame: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if !self.templates.contains_key(&(kind, index)) {
+            let template = self.template(kind, card)?;
+            self.templates.insert((kind, index), template);
+        }
+        frame.clear();
+        if let Slot::Occupied(slot) = self.templates.entry((kind, index)) {
+            let template = slot.get();
+            frame.extend_from_slice(&template.frame);
+            for (places, number) in template.places.iter().zip(blanks.each()) {
+                places.write(number, frame);
+            }
+        }
+        Ok(())
+    }
+
+    fn template(&self, kind: Kind, card: &Card) -> Result<Template, EncodeError> {
+        let zeros = self.encode(&self.request(kind, card, Blanks::default()))?;
+        let mut places: [Places; 7] = std::array::from_fn(|_| Places::default());
+        for (blank, (places, width)) in places.iter_mut().zip(WIDTHS).enumerate() {
+            let ones = (0..width).fold(0, |number, _| number * 10 + 1);
+            let mut blanks = Blanks::default();
+            let all = [
+                &mut blanks.amount,
+                &mut blanks.stan,
+                &mut blanks.terminal,
+                &mut blanks.batch,
+                &mut blanks.cryptogram,
+                &mut blanks.date,
+                &mut blanks.time,
+            ];
+            if let Some(number) = all.into_iter().nth(blank) {
+                *number = ones;
+            }
+            *places = Places::find(&zeros, &self.encode(&self.request(kind, card, blanks))?);
+        }
+        Ok(Template { frame: zeros, places })
+    }
+
+    fn encode(&self, message: &Message) -> Result<Vec<u8>, EncodeError> {
+        let mut body = BytesMut::with_capacity(512);
+        message.encode(&self.dialect, &mut body)?;
+        let mut frame = BytesMut::with_capacity(body.len() + 4);
+        // No request comes near the longest that a length header can say.
+        let _short = self.framing.write(body.len(), &mut frame);
+        frame.put_slice(&body);
+        Ok(frame.to_vec())
+    }
+
+    fn request(&self, kind: Kind, card: &Card, blanks: Blanks) -> Message {
+        let row = self.dialect.row(kind);
+        let mut message = Message::new(row.map_or(mti("0200"), |row| row.mti));
+        let processing_code = row.and_then(|row| row.processing_code.as_deref());
+        let entry = card.entry;
+        let mut set = |number: u8, text: &str| {
+            if self.dialect.field(number).is_some() {
+                message.set_text(number, text);
+            }
+        };
+        set(2, card.pan.expose());
+        set(3, processing_code.unwrap_or("000000"));
+        if kind != Kind::BalanceEnquiry {
+            set(4, &format!("{:012}", blanks.amount));
+        }
+        set(14, EXPIRY);
+        set(22, entry.mode());
+        set(25, row.and_then(|row| row.condition.as_deref()).unwrap_or("00"));
+        if entry.has_track() {
+            set(35, &card.track2());
+        }
+        if entry.has_chip() {
+            set(23, "001");
+            set(55, &self.chip_data(blanks));
+        }
+        if entry.has_pin() {
+            set(26, "06");
+            set(53, "2600000000000000");
+        }
+        let type_code = row.and_then(|row| row.type_code.as_deref());
+        self.set_common(&mut message, blanks, type_code);
+        if entry.has_pin() && self.dialect.field(52).is_some() {
+            message.set_binary(52, &card.pin_block);
+        }
+        message
+    }
+
+    /// Fields that requests and reversals share.
+    fn set_common(&self, message: &mut Message, blanks: Blanks, type_code: Option<&str>) {
+        message.set_text(11, &format!("{:06}", blanks.stan));
+        message.set_text(41, &format!("{:08}", blanks.terminal));
+        message.set_text(42, &format!("{:<15}", self.merchant));
+        message.set_text(49, &self.currency);
+        if let (Some(type_code), Some(_)) = (type_code, self.dialect.elements().batch) {
+            let partial = if self.partial { "1" } else { "" };
+            message.set_text(60, &format!("{type_code}{:06}00060{partial}", blanks.batch));
+        } else {
+            let Blanks { date, time, .. } = blanks;
+            message.set_text(7, &format!("{date:04}{time:06}"));
+            message.set_text(12, &format!("{time:06}"));
+            message.set_text(13, &format!("{date:04}"));
+        }
+    }
+
+    /// Chip data (55), as hexadecimal text.
+    fn chip_data(&self, blanks: Blanks) -> String {
+        let Blanks { amount, stan, cryptogram, .. } = blanks;
+        let currency = &self.currency;
+        format!(
+            "9F2608{cryptogram:016}9F2701809F101307010103A0A802010A010000000000ABCDEF019F37041A2B3C4D\
+             9F3602001A950500800460009A032611239C01009F0206{amount:012}5F2A020{currency}82027C00\
+             9F1A0201569F03060000000000009F3303E0F1C89F34034203009F3501229F1E083132333435363738\
+             8408A0000003330101019F090200209F410400{stan:06}"
+        )
+    }
+
+    /// The framed reversal of a request, for a reason (39).
+    pub(super) fn reversal(
+        &self,
+        kind: Kind,
+        card: &Card,
+        blanks: Blanks,
+        reason: &str,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let row = self.dialect.row(kind);
+        let mut message = Message::new(mti("0400"));
+        message.set_text(2, card.pan.expose());
+        let processing_code = row.and_then(|row| row.processing_code.as_deref());
+        message.set_text(3, processing_code.unwrap_or("000000"));
+        message.set_text(4, &format!("{:012}", blanks.amount));
+        message.set_text(14, EXPIRY);
+        message.set_text(22, card.entry.mode());
+        if card.entry.has_chip() {
+            message.set_text(23, "001");
+        }
+        message.set_text(25, row.and_then(|row| row.condition.as_deref()).unwrap_or("00"));
+        message.set_text(39, reason);
+        self.set_common(&mut message, blanks, row.and_then(|row| row.type_code.as_deref()));
+        let elements = self.dialect.elements();
+        if elements.original_stan.is_some() {
+            message.set_text(61, &format!("{:06}{:06}", blanks.batch, blanks.stan));
+        }
+        if elements.original_elements.is_some() {
+            let original = row.map_or(mti("0200"), |row| row.mti);
+            let Blanks { stan, date, time, .. } = blanks;
+            message.set_text(90, &format!("{original}{stan:06}{date:04}{time:06}{:022}", 0));
+        }
+        self.encode(&message)
+    }
+}
+
+/// A message type that is written in this file.
+fn mti(digits: &str) -> Mti {
+    Mti::parse(digits).expect("four digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn check(dialect: &str) {
+        let dialect = Arc::new(Dialect::shipped(dialect).expect("shipped"));
+        let mix = Mix { partial: true, ..Mix::default() };
+        let framing = dialect.framing();
+        let mut requests = Requests::new(Arc::clone(&dialect), framing, &mix);
+        let blanks = Blanks {
+            amount: 12_345,
+            stan: 678,
+            terminal: 10_000_007,
+            batch: 42,
+            cryptogram: 9_876_543_210_123_456,
+            date: 1123,
+            time: 91_500,
+        };
+        let mut frame = Vec::new();
+        for index in 0..40 {
+            let card = Card::new(&mix, index, 3).expect("a card");
+            for kind in [Kind::Purchase, Kind::BalanceEnquiry] {
+                requests.write((kind, index), &card, blanks, &mut frame).expect("encoded");
+                let whole = requests.encode(&requests.request(kind, &card, blanks));
+                assert_eq!(frame, whole.expect("encoded"), "{kind:?} {:?}", card.entry);
+                let body = Bytes::copy_from_slice(&frame[framing.header_length()..]);
+                let message = Message::decode(&dialect, body).expect("sound");
+                assert_eq!(dialect.kind_of(&message).expect("known").kind, kind);
+                assert_eq!(message.number(11), Some(678));
+                assert_eq!(message.pan().expect("a card").expose(), card.pan.expose());
+            }
+            let reversal = requests.reversal(Kind::Purchase, &card, blanks, "98").expect("encoded");
+            let body = Bytes::copy_from_slice(&reversal[framing.header_length()..]);
+            let message = Message::decode(&dialect, body).expect("sound");
+            assert_eq!(dialect.original_of(&message).expect("an original").stan.number(), 678);
+        }
+    }
+
+    #[test]
+    fn a_filled_template_is_what_encoding_gives() {
+        check("cup-pos");
+        check("iso87-ascii");
+    }
+}

@@ -1,0 +1,551 @@
+//! One simulated terminal: sells, waits, repeats, reverses before its next sale, and believes.
+
+use std::time::{Duration, Instant};
+
+use iso8583::{Kind, Message};
+
+use super::floor::{Floor, Turn};
+use super::plan::Plan;
+use super::requests::Blanks;
+use super::stats::Live;
+use crate::ledger::{Line, Role};
+use crate::random::Random;
+use crate::text::Text;
+
+/// Between tries of a reversal that was refused or is pending.
+const PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Free,
+    /// Pauses between transactions.
+    Thinking,
+    Waiting,
+    /// The first answer is there; one to a copy is to come.
+    Repeating,
+    Reversing {
+        tries: u32,
+    },
+    /// A reversal is still to be made before the next sale.
+    Pending,
+    /// Without a connection; what follows once there is one.
+    Away(Then),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Sell,
+    Repeat,
+    Reverse,
+}
+
+/// The request that a terminal is about, or was last.
+#[derive(Debug, Clone, Copy)]
+struct Sale {
+    kind: Kind,
+    card: usize,
+    blanks: Blanks,
+    plan: Plan,
+    due: Instant,
+    copies: u32,
+    first: Option<Answer>,
+    rrn: Text<12>,
+    reason: &'static str,
+}
+
+/// What must be alike in all answers to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Answer {
+    code: Text<4>,
+    approval: Text<6>,
+    rrn: Text<12>,
+    amount: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Terminal {
+    number: u32,
+    stan: u32,
+    random: Random,
+    state: State,
+    sale: Sale,
+    frame: Vec<u8>,
+    reversal: Vec<u8>,
+    deadline: Option<Instant>,
+    /// When a sale was due that waits for a reversal.
+    wanted: Option<Instant>,
+    /// Whether it waits to be given a sale.
+    pub(super) listed: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(floor: &Floor, number: u32, now: Instant) -> Self {
+        let sale = Sale {
+            kind: Kind::Purchase,
+            card: 0,
+            blanks: Blanks::default(),
+            plan: Plan::Plain,
+            due: now,
+            copies: 0,
+            first: None,
+            rrn: Text::default(),
+            reason: "98",
+        };
+        Self {
+            number,
+            stan: floor.first_stan,
+            random: Random::stream(floor.seed, u64::from(number)),
+            state: State::Free,
+            sale,
+            frame: Vec::new(),
+            reversal: Vec::new(),
+            deadline: None,
+            wanted: None,
+            listed: false,
+        }
+    }
+
+    /// Its number (41).
+    pub(super) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// When [`time`](Self::time) is to be called.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether a transaction can begin.
+    pub(super) const fn is_free(&self) -> bool {
+        matches!(self.state, State::Free | State::Pending)
+    }
+
+    /// Whether nothing is under way and every outcome is known.
+    pub(super) const fn is_settled(&self) -> bool {
+        matches!(self.state, State::Free | State::Thinking | State::Away(Then::Sell))
+    }
+
+    /// Begins the sale that was due at `due`; a pending reversal comes first.
+    pub(super) fn begin(&mut self, due: Instant, turn: &mut Turn<'_>) {
+        self.listed = false;
+        if self.state == State::Pending {
+            self.wanted = Some(due);
+            self.reverse(turn);
+        } else {
+            self.sell(due, turn);
+        }
+    }
+
+    /// Tries a pending reversal; for the time after the load.
+    pub(super) fn clear_up(&mut self, turn: &mut Turn<'_>) {
+        if self.state == State::Pending {
+            self.reverse(turn);
+        }
+    }
+
+    fn sell(&mut self, due: Instant, turn: &mut Turn<'_>) {
+        let floor = turn.floor;
+        self.stan = self.stan % 999_999 + 1;
+        let mix = &floor.mix;
+        let cards = u64::try_from(floor.cards.len()).unwrap_or(1);
+        // As many draws for each sale, so that a seed gives the same sales whatever happens to them.
+        let card = usize::try_from(self.random.below(cards)).unwrap_or(0);
+        let amount = mix.amounts.draw(&mut self.random);
+        let enquiry = self.random.chance(mix.balance_enquiries);
+        let plan = Plan::draw(&mix.faults, &mut self.random);
+        let cryptogram = self.random.below(10_000_000_000_000_000);
+        let blanks = Blanks {
+            amount: if enquiry { 0 } else { amount },
+            stan: u64::from(self.stan),
+            terminal: u64::from(self.number),
+            batch: u64::from(floor.batch),
+            cryptogram,
+            date: floor.clock.get() / 1_000_000,
+            time: floor.clock.get() % 1_000_000,
+        };
+        self.sale = Sale {
+            kind: if enquiry { Kind::BalanceEnquiry } else { Kind::Purchase },
+            card,
+            blanks,
+            plan: if enquiry { Plan::Plain } else { plan },
+            due,
+            copies: 0,
+            first: None,
+            rrn: Text::default(),
+            reason: "98",
+        };
+        let Some(of) = floor.cards.get(card) else { return };
+        let mut requests = floor.requests.borrow_mut();
+        if let Err(error) = requests.write((self.sale.kind, card), of, blanks, &mut self.frame) {
+            tracing::error!(%error, "a request cannot be written in this dialect");
+            floor.stats.borrow_mut().error("not encoded");
+            return;
+        }
+        drop(requests);
+        floor.stats.borrow_mut().sent += 1;
+        Live::add(&floor.live.sent);
+        if let Some(name) = self.sale.plan.name() {
+            floor.stats.borrow_mut().fault(name);
+        }
+        if self.sale.plan == Plan::ReverseFirst {
+            self.reverse(turn);
+        } else {
+            self.send(turn);
+        }
+    }
+
+    /// Sends the request, or a copy of it.
+    fn send(&mut self, turn: &mut Turn<'_>) {
+        let floor = turn.floor;
+        self.sale.copies += 1;
+        self.journal(floor, "sent", "");
+        turn.out.extend_from_slice(&self.frame);
+        self.state = State::Waiting;
+        let faults = &floor.mix.faults;
+        let mut patience = floor.mix.timeout;
+        if self.sale.copies > 1 {
+            Live::add(&floor.live.repeated);
+        } else {
+            match self.sale.plan {
+                Plan::Double => {
+                    self.sale.copies += 1;
+                    self.journal(floor, "sent", "");
+                    Live::add(&floor.live.repeated);
+                    turn.out.extend_from_slice(&self.frame);
+                }
+                Plan::Impatient | Plan::GiveUp => patience = faults.patience.min(patience),
+                Plan::Vanish | Plan::VanishRepeat => turn.close = Some(faults.away),
+                Plan::Lost => turn.close = Some(Duration::ZERO),
+                Plan::Plain | Plan::Repeat | Plan::Reverse | Plan::ReverseFirst => {}
+            }
+        }
+        self.deadline = Some(turn.now + patience);
+    }
+
+    /// A deadline has passed.
+    pub(super) fn time(&mut self, turn: &mut Turn<'_>) {
+        if self.deadline.is_none_or(|deadline| deadline > turn.now) {
+            return;
+        }
+        self.deadline = None;
+        match self.state {
+            State::Waiting if self.sale.plan == Plan::Impatient && self.sale.copies == 1 => {
+                self.send(turn);
+            }
+            State::Waiting => {
+                self.unanswered(turn.floor);
+                self.reverse_or_free(turn);
+            }
+            State::Repeating => {
+                turn.floor.stats.borrow_mut().error("copy unanswered");
+                self.state = State::Free;
+            }
+            State::Reversing { tries } if tries < turn.floor.mix.reversal_tries => {
+                self.try_reversal(tries, turn);
+            }
+            State::Reversing { .. } => {
+                self.state = State::Pending;
+                if self.wanted.take().is_some() {
+                    turn.floor.stats.borrow_mut().error("held up by a reversal");
+                }
+            }
+            State::Thinking => self.state = State::Free,
+            State::Free | State::Pending | State::Away(_) => {}
+        }
+    }
+
+    /// Pauses before the next transaction.
+    pub(super) fn think(&mut self, pause: Duration, now: Instant) {
+        if self.state == State::Free {
+            self.state = State::Thinking;
+            self.deadline = Some(now + pause);
+        }
+    }
+
+    fn unanswered(&mut self, floor: &Floor) {
+        Live::add(&floor.live.unanswered);
+        floor.stats.borrow_mut().error("unanswered");
+        self.journal(floor, "unanswered", "");
+    }
+
+    fn reverse_or_free(&mut self, turn: &mut Turn<'_>) {
+        if self.sale.kind == Kind::BalanceEnquiry {
+            self.state = State::Free;
+        } else {
+            self.reverse(turn);
+        }
+    }
+
+    /// Asks for the reversal of the last sale.
+    fn reverse(&mut self, turn: &mut Turn<'_>) {
+        let floor = turn.floor;
+        let Sale { kind, card, blanks, reason, .. } = self.sale;
+        let Some(card) = floor.cards.get(card) else { return };
+        match floor.requests.borrow().reversal(kind, card, blanks, reason) {
+            Ok(frame) => self.reversal = frame,
+            Err(error) => {
+                tracing::error!(%error, "a reversal cannot be written in this dialect");
+                floor.stats.borrow_mut().error("not encoded");
+            }
+        }
+        Live::add(&floor.live.reversals);
+        self.try_reversal(0, turn);
+    }
+
+    fn try_reversal(&mut self, tries: u32, turn: &mut Turn<'_>) {
+        self.journal(turn.floor, "reversal_sent", "");
+        turn.out.extend_from_slice(&self.reversal);
+        self.state = State::Reversing { tries: tries + 1 };
+        self.deadline = Some(turn.now + turn.floor.mix.timeout);
+    }
+
+    /// The connection ended.
+    pub(super) fn gone(&mut self, turn: &mut Turn<'_>) {
+        self.deadline = None;
+        self.listed = false;
+        let then = match (self.state, self.sale.plan) {
+            (State::Waiting, Plan::Lost) => {
+                self.unanswered(turn.floor);
+                self.replace(turn.floor);
+                return;
+            }
+            (State::Waiting, plan) => {
+                self.unanswered(turn.floor);
+                let repeats = matches!(
+                    plan,
+                    Plan::VanishRepeat | Plan::Impatient | Plan::Repeat | Plan::Double
+                );
+                let enquiry = self.sale.kind == Kind::BalanceEnquiry;
+                match (enquiry, repeats) {
+                    (true, _) => Then::Sell,
+                    (false, true) => Then::Repeat,
+                    (false, false) => Then::Reverse,
+                }
+            }
+            (State::Reversing { .. } | State::Pending, _) => Then::Reverse,
+            (State::Away(then), _) => then,
+            (State::Free | State::Thinking | State::Repeating, _) => Then::Sell,
+        };
+        self.state = State::Away(then);
+    }
+
+    /// Another terminal takes the place of one that never comes back.
+    fn replace(&mut self, floor: &Floor) {
+        let step = u32::try_from(floor.terminals).unwrap_or(1);
+        self.number = self.number.saturating_add(step) % 100_000_000;
+        self.random = Random::stream(floor.seed, u64::from(self.number));
+        self.stan = floor.first_stan;
+        self.state = State::Away(Then::Sell);
+        self.wanted = None;
+    }
+
+    /// A connection is there again.
+    pub(super) fn back(&mut self, turn: &mut Turn<'_>) {
+        let State::Away(then) = self.state else { return };
+        match then {
+            Then::Sell => self.state = State::Free,
+            Then::Repeat => self.send(turn),
+            Then::Reverse => self.reverse(turn),
+        }
+    }
+
+    /// An answer to this terminal came.
+    pub(super) fn answer(&mut self, message: &Message, turn: &mut Turn<'_>) {
+        let ours = message.number(11) == Some(u64::from(self.stan));
+        match (self.state, message.mti().class(), ours) {
+            (State::Waiting, 2, true) => self.first_answer(message, turn),
+            (State::Repeating, 2, true) => self.second_answer(message, turn),
+            (State::Reversing { tries }, 4, true) => self.reversal_answer(message, tries, turn),
+            (_, 2 | 4, _) => {
+                let known = message.number(11).is_some_and(|stan| stan <= u64::from(self.stan));
+                let what = if known { "late answer" } else { "answer to nothing" };
+                turn.floor.stats.borrow_mut().error(what);
+            }
+            _ => turn.floor.stats.borrow_mut().error("unexpected message"),
+        }
+    }
+
+    fn first_answer(&mut self, message: &Message, turn: &mut Turn<'_>) {
+        let floor = turn.floor;
+        let answer = match self.read(message, floor) {
+            Ok(answer) => answer,
+            Err(fault) => {
+                self.wrong(fault, turn);
+                return;
+            }
+        };
+        let first_copy = self.sale.copies == 1 || self.sale.plan == Plan::Double;
+        self.deadline = None;
+        self.sale.first = Some(answer);
+        self.sale.rrn = answer.rrn;
+        floor.stats.borrow_mut().answered(turn.now - self.sale.due, answer.code.as_str());
+        let approved = is_approval(answer.code.as_str());
+        self.believe(floor, approved, &answer);
+        let doubtful = match answer.code.as_str() {
+            "98" | "68" => true,
+            // A refusal of a copy that says nothing of the first.
+            "91" | "94" | "96" => !first_copy,
+            _ => false,
+        };
+        if doubtful {
+            self.sale.reason = "98";
+            self.reverse_or_free(turn);
+            return;
+        }
+        match self.sale.plan {
+            Plan::Double => {
+                self.state = State::Repeating;
+                self.deadline = Some(turn.now + floor.mix.timeout);
+            }
+            Plan::Repeat => {
+                self.sale.copies += 1;
+                self.journal(floor, "sent", "");
+                Live::add(&floor.live.repeated);
+                turn.out.extend_from_slice(&self.frame);
+                self.state = State::Repeating;
+                self.deadline = Some(turn.now + floor.mix.timeout);
+            }
+            Plan::Reverse if approved => {
+                self.sale.reason = "96";
+                self.reverse(turn);
+            }
+            _ => self.state = State::Free,
+        }
+    }
+
+    fn believe(&self, floor: &Floor, approved: bool, answer: &Answer) {
+        if approved {
+            floor.stats.borrow_mut().approved += 1;
+            Live::add(&floor.live.approved);
+            let amount = i64::try_from(answer.amount).unwrap_or(i64::MAX);
+            let mut line = self.line(floor, "approved", answer.code.as_str());
+            line.amount = amount;
+            line.approval = answer.approval.as_str().into();
+            floor.journal.borrow_mut().append(&line);
+        } else {
+            floor.stats.borrow_mut().declined += 1;
+            Live::add(&floor.live.declined);
+            self.journal(floor, "declined", answer.code.as_str());
+        }
+    }
+
+    /// The answer to a copy must be as the first; only 98 may come in place of an approval.
+    fn second_answer(&mut self, message: &Message, turn: &mut Turn<'_>) {
+        let answer = match self.read(message, turn.floor) {
+            Ok(answer) => answer,
+            Err(fault) => {
+                self.wrong(fault, turn);
+                return;
+            }
+        };
+        self.deadline = None;
+        self.state = State::Free;
+        if self.sale.first == Some(answer) {
+            turn.floor.stats.borrow_mut().fault("answered alike");
+            return;
+        }
+        match answer.code.as_str() {
+            "98" => {
+                self.journal(turn.floor, "declined", "98");
+                self.sale.reason = "98";
+                self.reverse(turn);
+            }
+            "91" | "96" => turn.floor.stats.borrow_mut().error("copy refused"),
+            _ => {
+                turn.floor.stats.borrow_mut().error("answers differ");
+                self.journal(turn.floor, "answers_differ", answer.code.as_str());
+            }
+        }
+    }
+
+    fn reversal_answer(&mut self, message: &Message, tries: u32, turn: &mut Turn<'_>) {
+        let floor = turn.floor;
+        let code = message.text(39).unwrap_or_default();
+        match &*code {
+            "00" | "25" | "12" => {
+                self.journal(floor, "reversed", &code);
+                Live::add(&floor.live.reversed);
+                floor.stats.borrow_mut().fault("reversed");
+                self.deadline = None;
+                self.state = State::Free;
+                if self.sale.plan == Plan::ReverseFirst && self.sale.copies == 0 {
+                    self.send(turn);
+                } else if let Some(due) = self.wanted.take() {
+                    self.sell(due, turn);
+                }
+            }
+            _ => {
+                floor.stats.borrow_mut().error("reversal refused");
+                self.journal(floor, "reversal_refused", &code);
+                self.state = State::Reversing { tries };
+                self.deadline = Some(turn.now + PAUSE);
+            }
+        }
+    }
+
+    /// An answer that contradicts the request: the terminal reverses.
+    fn wrong(&mut self, fault: &'static str, turn: &mut Turn<'_>) {
+        let floor = turn.floor;
+        Live::add(&floor.live.wrong);
+        floor.stats.borrow_mut().error(fault);
+        self.journal(floor, "wrong_answer", fault);
+        self.sale.reason = "06";
+        self.reverse_or_free(turn);
+    }
+
+    fn read(&self, message: &Message, floor: &Floor) -> Result<Answer, &'static str> {
+        let Sale { blanks, kind, .. } = &self.sale;
+        let text = |number: u8| message.text(number).unwrap_or_default();
+        let answer = Answer {
+            code: Text::new(&text(39)),
+            approval: Text::new(&text(38)),
+            rrn: Text::new(&text(37)),
+            amount: message.number(4).unwrap_or(blanks.amount),
+        };
+        let partial = answer.code.as_str() == "10";
+        let same_amount = answer.amount == blanks.amount
+            || *kind == Kind::BalanceEnquiry
+            || (partial && floor.mix.partial && (1..blanks.amount).contains(&answer.amount));
+        let checks = [
+            (message.mti().as_str() == "0210", "wrong message type"),
+            (text(42).trim_end() == floor.mix.merchant, "wrong merchant"),
+            (same_amount, "wrong amount"),
+            (!message.has(49) || text(49) == floor.mix.currency.as_str(), "wrong currency"),
+            (answer.code.as_str().len() == 2, "no response code"),
+            (answer.rrn.as_str().len() == 12, "no RRN"),
+            (!partial || floor.mix.partial, "partial approval not asked for"),
+        ];
+        checks.into_iter().find(|(good, _)| !good).map_or(Ok(answer), |(_, fault)| Err(fault))
+    }
+
+    fn journal(&self, floor: &Floor, event: &'static str, code: &str) {
+        let mut journal = floor.journal.borrow_mut();
+        if journal.is_kept() {
+            journal.append(&self.line(floor, event, code));
+        }
+    }
+
+    fn line<'a>(&'a self, floor: &'a Floor, event: &'a str, code: &'a str) -> Line<'a> {
+        let blanks = &self.sale.blanks;
+        let batch = floor.dialect.elements().batch.map(|_| format!("{:06}", blanks.batch));
+        Line {
+            rrn: self.sale.rrn.as_str().into(),
+            stan: format!("{:06}", blanks.stan).into(),
+            terminal: format!("{:08}", blanks.terminal).into(),
+            merchant: floor.mix.merchant.as_str().into(),
+            amount: i64::try_from(blanks.amount).unwrap_or(i64::MAX),
+            currency: floor.mix.currency.as_str().into(),
+            pan_hash: floor.cards.get(self.sale.card).map_or("", |card| &card.hash).into(),
+            kind: self.sale.kind.name().into(),
+            code: code.into(),
+            batch: batch.unwrap_or_default().into(),
+            copy: self.sale.copies,
+            ..Line::new(Role::Terminal, event)
+        }
+    }
+}
+
+/// Whether a code means that the transaction went through.
+fn is_approval(code: &str) -> bool {
+    matches!(code, "00" | "10" | "11" | "A2" | "A4" | "A5" | "A6")
+}
