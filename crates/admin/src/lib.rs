@@ -4,6 +4,7 @@
 
 mod api;
 mod figures;
+mod glance;
 mod health;
 mod names;
 mod page;
@@ -12,5 +13,6 @@ mod server;
 pub mod telemetry;
 mod view;
 
+pub use glance::Glance;
 pub use health::Phase;
-pub use server::{Admin, AdminError, Serving};
+pub use server::{Admin, AdminError, Port, Serving};

@@ -50,11 +50,30 @@ pub struct Admin {
     pub version: &'static str,
 }
 
-/// A bound server.
+/// A bound port: connections wait until it is served.
 #[derive(Debug)]
-pub struct Serving {
+pub struct Port {
     /// Where it listens.
     pub address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Port {
+    /// Binds `listen`, `host:port`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn bind(listen: &str) -> Result<Self, AdminError> {
+        let fault = |source| AdminError { listen: listen.to_owned(), source };
+        let listener = TcpListener::bind(listen).await.map_err(fault)?;
+        let address = listener.local_addr().map_err(fault)?;
+        Ok(Self { address, listener })
+    }
+}
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Serving {
     task: JoinHandle<()>,
 }
 
@@ -95,14 +114,10 @@ impl Shared {
 }
 
 impl Admin {
-    /// Binds `listen` and serves until `stop`.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
-    pub async fn serve(self, listen: &str, stop: CancellationToken) -> Result<Serving, AdminError> {
-        let fault = |source| AdminError { listen: listen.to_owned(), source };
-        let listener = TcpListener::bind(listen).await.map_err(fault)?;
-        let address = listener.local_addr().map_err(fault)?;
+    /// Serves until `stop`.
+    #[must_use]
+    pub fn serve(self, port: Port, stop: CancellationToken) -> Serving {
+        let Port { address, listener } = port;
         let health = Health::watch(self.store.clone(), self.phase, stop.clone());
         let shared = Shared(Arc::new(Inner {
             store: self.store,
@@ -122,7 +137,7 @@ impl Admin {
                 tracing::error!(%error, "the admin server ended");
             }
         });
-        Ok(Serving { address, task })
+        Serving { task }
     }
 }
 

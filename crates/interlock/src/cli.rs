@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::{Leaf, Span};
+
 /// An acquirer-side ISO 8583 transaction switch.
 #[derive(Debug, Parser)]
 #[command(name = "interlock", version, arg_required_else_help = true)]
@@ -25,6 +27,11 @@ const ISSUER_HELP: &str = "Without a script the last two digits of an amount cho
 Example:
   interlock issuer --listen 127.0.0.1:9001 --dialect iso87-ascii --ledger issuer.jsonl";
 
+const BENCH_HELP: &str = "Without --rate the loop is closed: each terminal's next request follows its last answer.
+
+Example:
+  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --rate 200 --duration 30s --ledger terminals.jsonl";
+
 const RECONCILE_HELP: &str = "Ends with status 1 if there is a difference.
 
 Example:
@@ -32,17 +39,25 @@ Example:
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value a process")]
 pub(crate) enum Command {
     /// Checks a configuration file, its dialects and routes, without binding a port
     #[command(after_help = "Example:\n  interlock check --config /etc/interlock/interlock.toml")]
     Check(Check),
+    /// Runs everything in one process with nothing to install: SQLite, two issuers, terminals with faults
+    #[command(after_help = "Example:\n  interlock dev")]
+    Dev(Dev),
+    /// Serves: the daemon. SIGTERM or Ctrl-C drains, SIGHUP reloads
+    #[command(after_help = "Example:\n  interlock serve --config /etc/interlock/interlock.toml")]
+    Serve(ConfigFile),
     /// Brings the database to this version; `serve` does so too unless store.migrate = false
     #[command(after_help = "Example:\n  interlock migrate --config /etc/interlock/interlock.toml")]
     Migrate(ConfigFile),
     /// Runs a simulated issuer that keeps its own ledger
     #[command(after_help = ISSUER_HELP)]
     Issuer(Issuer),
+    /// Loads a switch with simulated terminals that keep their own ledger
+    #[command(after_help = BENCH_HELP)]
+    Bench(Bench),
     /// Compares the ledgers of terminals, switch and issuers, and names every difference
     #[command(after_help = RECONCILE_HELP)]
     Reconcile(Reconcile),
@@ -69,6 +84,14 @@ pub(crate) enum Command {
     Dialect(Dialect),
 }
 
+/// Options of `dev`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Dev {
+    /// Where database, key, ledgers and log are kept
+    #[arg(long, value_name = "DIR", default_value = "./interlock-dev")]
+    pub(crate) dir: PathBuf,
+}
+
 /// Options of `issuer`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Issuer {
@@ -87,6 +110,56 @@ pub(crate) struct Issuer {
     /// Its ledger, JSON lines; what stands in it has happened
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
+}
+
+/// Options of `bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// The switch's listener
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) target: String,
+    /// The dialect of the terminals
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: String,
+    /// Another framing than the dialect's
+    #[arg(long, value_enum)]
+    pub(crate) framing: Option<FramingName>,
+    /// Open loop: so many requests a second; latency counts from the intended start
+    #[arg(long, value_name = "N", conflicts_with = "closed")]
+    pub(crate) rate: Option<f64>,
+    /// Closed loop
+    #[arg(long)]
+    pub(crate) closed: bool,
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) connections: usize,
+    /// How long new requests are made
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = Span::of_text)]
+    pub(crate) duration: Span,
+    /// Left out of the figures at the start
+    #[arg(long, value_name = "TIME", value_parser = Span::of_text)]
+    pub(crate) warm_up: Option<Span>,
+    /// How long terminals may clear up what they do not know, afterwards
+    #[arg(long, value_name = "TIME", value_parser = Span::of_text)]
+    pub(crate) healing: Option<Span>,
+    /// At most so many sales
+    #[arg(long, value_name = "N")]
+    pub(crate) sales: Option<u64>,
+    /// What the load is made of, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mix: Option<PathBuf>,
+    /// The same seed makes the same requests
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The terminals' ledger, JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// The summary as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// The summary as a page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Options of `reconcile`.
@@ -119,6 +192,7 @@ pub(crate) struct Server {
 
 /// Commands about transactions.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value a process")]
 pub(crate) enum Txn {
     /// Finds transactions by what is known of them; the newest come first
     #[command(after_help = "Example:\n  interlock txn find --terminal 12345678 --amount 12345")]
@@ -240,7 +314,7 @@ pub(crate) struct KeysInit {
 /// Commands about dialects.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dialect {
-    /// Turns a specification in the YAML format of iso8583_rs into a dialect file
+    /// Turns a specification in the YAML format of `iso8583_rs` into a dialect file
     #[command(
         after_help = "Example:\n  interlock dialect import SPEC.yaml --output dialects/host.toml"
     )]

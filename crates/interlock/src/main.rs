@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod http;
+mod node;
 mod telemetry;
 
 use std::process::ExitCode;

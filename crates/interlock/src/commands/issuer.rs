@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use sim::issuer::{Issuer as Simulator, IssuerOptions, Script};
 
-use crate::{cli::Issuer, commands::stop_signal, config::dialects, telemetry};
+use crate::{cli::Issuer, config::dialects, node::Signals, telemetry};
 
 /// Runs the simulator until SIGTERM or Ctrl-C, then says what it did.
 #[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
@@ -23,8 +23,9 @@ pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
         ledger: options.ledger.clone(),
     })
     .await?;
+    let mut signals = Signals::new()?;
     println!("listening on {}", issuer.local_addr());
-    stop_signal().await?;
+    signals.stop().await;
     let counts = issuer.counts();
     issuer.stop().await;
     let sim::issuer::Postings { charged, reversed, declined, duplicates, .. } = counts.postings;

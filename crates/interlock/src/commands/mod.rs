@@ -1,13 +1,16 @@
 //! The commands, and how their ends become exit statuses: 0 done, 1 failed, 2 bad usage or configuration.
 
+mod bench;
 mod check;
 mod convert;
+mod dev;
 mod dialect;
 mod issuer;
 mod keys;
 mod migrate;
 mod operator;
 mod reconcile;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -31,14 +34,24 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 fn is_bad_configuration(error: &anyhow::Error) -> bool {
     error.is::<Faults>()
         || error.is::<sim::issuer::ScriptError>()
+        || error.is::<sim::bench::MixError>()
         || matches!(
-            error.downcast_ref::<store::StoreError>(),
+            store_error(error),
             Some(
                 store::StoreError::Url { .. }
                     | store::StoreError::BadDay { .. }
                     | store::StoreError::OtherDay { .. }
             )
         )
+}
+
+/// The store's own error, wherever it came up.
+fn store_error(error: &anyhow::Error) -> Option<&store::StoreError> {
+    match error.downcast_ref::<switch::StartError>() {
+        Some(switch::StartError::Store(error)) => Some(error),
+        Some(switch::StartError::Key(_) | switch::StartError::Listen { .. }) => None,
+        None => error.downcast_ref::<store::StoreError>(),
+    }
 }
 
 /// Calls the command's own function.
@@ -51,8 +64,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Txn(Txn::Show(options)) => runtime()?.block_on(operator::show(&options)),
         Command::Links(server) => runtime()?.block_on(operator::links(&server)),
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
+        Command::Dev(options) => runtime()?.block_on(dev::run(&options)),
+        Command::Serve(options) => runtime()?.block_on(serve::run(&options)),
         Command::Migrate(options) => runtime()?.block_on(migrate::run(&options)),
         Command::Issuer(options) => runtime()?.block_on(issuer::run(&options)),
+        Command::Bench(options) => runtime()?.block_on(bench::run(&options)),
         Command::Reconcile(options) => runtime()?.block_on(reconcile::run(&options)),
         Command::Keys(Keys::Init(options)) => keys::init(&options),
         Command::Dialect(Dialect::Import(options)) => dialect::import(&options),
@@ -62,18 +78,6 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 /// The runtime of the commands that wait for sockets.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
-}
-
-/// Waits for SIGTERM or Ctrl-C.
-async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// Writes an error and what caused it to standard error.

@@ -20,6 +20,8 @@ use std::{
 
 pub(crate) use fault::{Fault, Faults};
 pub(crate) use settings::Settings;
+pub(crate) use text::LogFormat;
+pub(crate) use value::{Leaf, Span};
 
 use section::Section;
 use source::Source;
