@@ -54,7 +54,7 @@ async fn latency_counts_from_when_a_request_was_due() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_without_a_listener_fails() {
     let floor = Floor::new("cup-pos");
-    let mut options = floor.options("127.0.0.1:1".to_owned(), 1, "");
+    let options = floor.options("127.0.0.1:1".to_owned(), 1, "");
     options.stop.cancel();
     let running = move || sim::bench::run(&options, &std::sync::Arc::default(), |_| {});
     let ended = tokio::task::spawn_blocking(running).await.expect("no panic");

@@ -48,7 +48,7 @@ impl Places {
                     Form::Packed => {
                         let pair = digit(left % 100);
                         left /= 100;
-                        (pair / 10) << 4 | pair % 10
+                        ((pair / 10) << 4) | (pair % 10)
                     }
                     Form::Text(zero) => {
                         let one = digit(left % 10);

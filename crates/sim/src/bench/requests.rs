@@ -123,7 +123,7 @@ impl Requests {
 
     fn request(&self, kind: Kind, card: &Card, blanks: Blanks) -> Message {
         let row = self.dialect.row(kind);
-        let mut message = Message::new(row.map_or(mti("0200"), |row| row.mti));
+        let mut message = Message::new(row.map_or_else(|| mti("0200"), |row| row.mti));
         let processing_code = row.and_then(|row| row.processing_code.as_deref());
         let entry = card.entry;
         let mut set = |number: u8, text: &str| {
@@ -214,7 +214,7 @@ impl Requests {
             message.set_text(61, &format!("{:06}{:06}", blanks.batch, blanks.stan));
         }
         if elements.original_elements.is_some() {
-            let original = row.map_or(mti("0200"), |row| row.mti);
+            let original = row.map_or_else(|| mti("0200"), |row| row.mti);
             let Blanks { stan, date, time, .. } = blanks;
             message.set_text(90, &format!("{original}{stan:06}{date:04}{time:06}{:022}", 0));
         }

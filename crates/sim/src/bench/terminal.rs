@@ -262,7 +262,7 @@ impl Terminal {
         }
     }
 
-    fn unanswered(&mut self, floor: &Floor) {
+    fn unanswered(&self, floor: &Floor) {
         Live::add(&floor.live.unanswered);
         floor.stats.borrow_mut().error("unanswered");
         self.journal(floor, "unanswered", "");
@@ -300,7 +300,7 @@ impl Terminal {
     }
 
     /// The connection ended.
-    pub(super) fn gone(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn gone(&mut self, turn: &Turn<'_>) {
         self.deadline = None;
         self.listed = false;
         let then = match (self.state, self.sale.plan) {

@@ -72,7 +72,7 @@ fn read(
     reader.for_each(
         |line| {
             if line.role == role {
-                add(&line)
+                add(&line);
             }
         },
         |fault| bad.push(fault),
