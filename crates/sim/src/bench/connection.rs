@@ -61,9 +61,9 @@ impl Connection {
 
     fn lost(&mut self) {
         let mut out = Vec::new();
-        let mut turn = turn(&self.floor, &mut out);
+        let turn = turn(&self.floor, &mut out);
         for terminal in &mut self.terminals {
-            terminal.gone(&mut turn);
+            terminal.gone(&turn);
         }
         self.floor.pacer.forget(self.index);
         self.count_unsettled();
