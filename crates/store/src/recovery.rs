@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use crate::image::FOUND;
 
-/// A beat's lowest open number may be so far ahead of the numbers of blocks that its node still had.
-pub(crate) const SLACK: i64 = 100_000;
+/// A node uses its numbers in order, so nothing below the bound is open; a block more is looked at, for safety.
+pub(crate) const SLACK: i64 = 10_000;
 
 /// Below this number nothing of the node $1 is open; $4 is the slack.
 const BOUND: &str = "coalesce((SELECT lowest_open FROM node WHERE node = $1), 0) - $4";
@@ -17,15 +17,18 @@ static IN_FLIGHT_SQLITE: LazyLock<String> = LazyLock::new(|| {
          ORDER BY t.id LIMIT $5"
     )
 });
-/// Leaves of days that ended below the bound are not looked at.
+/// Leaves of days that ended below the bound are not looked at. The bound ($4) and the first day ($6) are parameters, not
+/// sub-queries, so that the planner sees them and takes the BRIN index.
 static IN_FLIGHT_POSTGRES: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {FOUND} FROM txn t LEFT JOIN obligation o ON o.id = t.id \
-         WHERE t.node = $1 AND t.epoch < $2 AND t.id > $3 AND t.state IN (1, 2) AND t.id >= (SELECT {BOUND}) \
-         AND t.day >= coalesce((SELECT max(day) FROM day WHERE number <= (SELECT {BOUND})), 0) \
+         WHERE t.node = $1 AND t.epoch < $2 AND t.id > $3 AND t.state IN (1, 2) AND t.id >= $4 AND t.day >= $6 \
          ORDER BY t.id LIMIT $5"
     )
 });
+/// The number below which nothing of the node $1 is open, with the slack $2 taken off, and the day in which it was drawn.
+pub(crate) const BOUND_POSTGRES: &str = "SELECT n.bound, coalesce((SELECT max(day) FROM day WHERE number <= n.bound), 0) \
+     FROM (SELECT coalesce((SELECT lowest_open FROM node WHERE node = $1), 0) - $2 AS bound) n";
 static OWED: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {FOUND} FROM obligation o JOIN txn t ON t.day = o.day AND t.key = o.key \
@@ -39,12 +42,12 @@ static OWED_IDS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// In-flight rows of node $1 in epochs below $2 with numbers above $3, at most $5.
+/// In-flight rows of node $1 in epochs below $2 with numbers above $3, at most $5; $4 is the slack.
 pub(crate) fn in_flight_sqlite() -> &'static str {
     IN_FLIGHT_SQLITE.as_str()
 }
 
-/// The same on the server.
+/// The same on the server; $4 and $6 are what [`BOUND_POSTGRES`] gives.
 pub(crate) fn in_flight_postgres() -> &'static str {
     IN_FLIGHT_POSTGRES.as_str()
 }

@@ -192,12 +192,18 @@ impl PostgresStore {
         after: TxnId,
         limit: u32,
     ) -> Result<Vec<Found>, StoreError> {
+        let (bound, day): (i64, i32) = sqlx::query_as(recovery::BOUND_POSTGRES)
+            .bind(estate.node.0)
+            .bind(recovery::SLACK)
+            .fetch_one(&self.pool)
+            .await?;
         let rows = sqlx::query(recovery::in_flight_postgres())
             .bind(estate.node.0)
             .bind(estate.below.0)
             .bind(long(after.0))
-            .bind(recovery::SLACK)
+            .bind(bound)
             .bind(i64::from(limit))
+            .bind(day)
             .fetch_all(&self.pool)
             .await?;
         if rows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
