@@ -113,3 +113,25 @@ pub enum StoreError {
         source: io::Error,
     },
 }
+
+impl StoreError {
+    /// Whether the process must end: another took its place, or nobody can say what is on the disk.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        match self {
+            Self::Fenced { .. } | Self::Leased { .. } | Self::CommitFailed(_) => true,
+            Self::Url { .. }
+            | Self::Unsafe { .. }
+            | Self::TooNew { .. }
+            | Self::Unmigrated { .. }
+            | Self::OtherDay { .. }
+            | Self::BadDay { .. }
+            | Self::NumbersExhausted
+            | Self::Corrupt { .. }
+            | Self::NoDay
+            | Self::Database(_)
+            | Self::Migration(_)
+            | Self::File { .. } => false,
+        }
+    }
+}

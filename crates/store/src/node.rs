@@ -134,7 +134,13 @@ impl SilenceTracker {
     /// A tracker for this node.
     #[must_use]
     pub const fn new(own: NodeNo) -> Self {
-        Self { own, patience: Self::PATIENCE, last_own: None, seen: BTreeMap::new() }
+        Self::with_patience(own, Self::PATIENCE)
+    }
+
+    /// A tracker that is patient for so long; more than a few seconds.
+    #[must_use]
+    pub const fn with_patience(own: NodeNo, patience: Duration) -> Self {
+        Self { own, patience, last_own: None, seen: BTreeMap::new() }
     }
 
     /// One's own beat succeeded now, and these were all nodes' beats. Gives the dead ones with the epoch to take.

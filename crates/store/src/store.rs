@@ -90,7 +90,8 @@ impl Store {
     /// it bounds the next recovery.
     ///
     /// # Errors
-    /// The database failed, or the lease was lost to another process.
+    /// The database failed; or the process must end, since it was taken over or another has its lease
+    /// ([`StoreError::is_fatal`]).
     pub async fn beat(&self, lease: &Lease, lowest_open: Option<TxnId>) -> Result<(), StoreError> {
         let lease = lease.clone();
         uncancelled!(self, own => own.beat(&lease, lowest_open))

@@ -9,7 +9,7 @@ mod read;
 mod session;
 mod statements;
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     PgConnection, PgPool,
@@ -22,6 +22,9 @@ pub(crate) use self::batch::WriterConnection;
 use crate::{StoreConfig, StoreError, bound::Bound, horizon::SharedHorizon, schema};
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// How long a read waits for a connection before it has failed.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The store in one Postgres database.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl PostgresStore {
             .application_name("interlock");
         let pool = PgPoolOptions::new()
             .max_connections(config.connections.max(1))
+            .acquire_timeout(ACQUIRE_WITHIN)
             .connect_with(options.clone())
             .await?;
         if !config.allow_unsafe_server {
