@@ -80,7 +80,8 @@ impl WriterConnection {
         let query = under::<Vec<u8>>(text, fence, horizon.day);
         let query = bind_outcome(bind_intent(query, &rows), &rows);
         let connection = self.connected().await.map_err(Fault::Down)?;
-        let answer = query.fetch_all(connection).await.map_err(session::classify)?;
+        let answer =
+            session::watched(query.fetch_all(connection)).await.map_err(session::classify)?;
         if answer.iter().all(Option::is_some) {
             return Ok(Written::Missed);
         }
@@ -114,7 +115,8 @@ impl WriterConnection {
             query = bind_beside(query, &outcomes);
         }
         let connection = self.connected().await.map_err(Fault::Down)?;
-        let answer = query.fetch_all(connection).await.map_err(session::classify)?;
+        let answer =
+            session::watched(query.fetch_all(connection)).await.map_err(session::classify)?;
         if answer.iter().all(Option::is_some) {
             return Ok(Written::Missed);
         }
@@ -136,9 +138,8 @@ impl WriterConnection {
         .bind(fence.node.0)
         .bind(fence.lane.number())
         .bind(fence.epoch.0)
-        .fetch_optional(connection)
-        .await;
-        match day {
+        .fetch_optional(connection);
+        match session::watched(day).await {
             Ok(day) => Ok(day.map(Day)),
             Err(error) => {
                 self.connection = None;

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use switch_core::{Day, Epoch, Found, NodeNo, NumberBlock, TxnId, Wall};
 use tokio::time::sleep;
 
 use super::{
     PostgresStore,
     days::{keep_lock, keep_unlock},
-    leaf, read,
+    leaf, read, session,
 };
 use crate::{
     Beat, DayConfig, Estate, Lane, Lease, StoreError,
@@ -46,7 +46,7 @@ impl PostgresStore {
         if held.is_some() {
             return Err(StoreError::Leased { name: name.to_owned(), host: host.to_owned() });
         }
-        let mut connection = self.options.connect().await?;
+        let mut connection = session::leasing(&self.options).await?;
         let node: i32 = sqlx::query_scalar(
             "WITH made AS (INSERT INTO node (name, host, lowest_open) SELECT $1, $2, next FROM number \
              ON CONFLICT (name) DO NOTHING RETURNING node) \
@@ -112,7 +112,7 @@ impl PostgresStore {
         let mut connection = match held.connection.take() {
             Some(connection) => connection,
             None => {
-                let mut connection = self.options.connect().await?;
+                let mut connection = session::leasing(&self.options).await?;
                 lock(&mut connection, held.node, &held.name).await?;
                 connection
             }
@@ -121,8 +121,8 @@ impl PostgresStore {
             .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
-            .execute(&mut connection)
-            .await?;
+            .execute(&mut connection);
+        let done = session::watched(done).await?;
         held.connection = Some(connection);
         if done.rows_affected() == 1 {
             Ok(())

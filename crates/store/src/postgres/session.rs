@@ -1,5 +1,7 @@
 //! Sessions on the server: what it must promise, how a writer's is set, and what its errors mean.
 
+use std::{io, time::Duration};
+
 use sqlx::{
     ConnectOptions as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
@@ -9,7 +11,7 @@ use crate::{StoreError, fault::Fault};
 
 /// A writer's session: its plans are pinned, since a plan made for a young table is kept when the table has grown; it
 /// waits for locks a bounded time, so that one hanging commit of a copy holds up only that copy.
-const PINNED: [(&str, &str); 10] = [
+const PINNED: [(&str, &str); 14] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
@@ -20,7 +22,23 @@ const PINNED: [(&str, &str); 10] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("statement_timeout", "0"),
     ("lock_timeout", "1s"),
+    VANISHED[0],
+    VANISHED[1],
+    VANISHED[2],
+    VANISHED[3],
 ];
+
+/// The server lets go of a client whose host vanished, and of its locks.
+const VANISHED: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10s"),
+];
+
+/// A server that says nothing for so long is down: its host vanished, its disk hangs, or its commit waits for a replica
+/// that is gone.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Refuses a server that would forget what it confirms.
 pub(super) async fn refuse_unsafe(pool: &PgPool) -> Result<(), StoreError> {
@@ -36,7 +54,22 @@ pub(super) async fn refuse_unsafe(pool: &PgPool) -> Result<(), StoreError> {
 
 /// A writer's connection.
 pub(super) async fn pinned(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    options.clone().options(PINNED).connect().await
+    watched(options.clone().options(PINNED).connect()).await
+}
+
+/// The session that holds a lease.
+pub(super) async fn leasing(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    watched(options.clone().options(VANISHED).connect()).await
+}
+
+/// Ends the wait for a silent server. Whoever gets this error must drop the connection, which closes its socket: it may
+/// stand in the middle of a statement, whose result is unknown.
+pub(super) async fn watched<T>(
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(SILENCE, asked)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
 /// What a failed statement of a writer means. Only an ordinary error ends a statement for certain without effect: a

@@ -244,6 +244,32 @@ async fn a_crash_of_the_server_is_told_and_survived() {
     node.stop().await;
 }
 
+/// The server's host says nothing any more: the writer closes the socket, and says that the store is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_down() {
+    let server = Postgres::shared().expect("a server");
+    let direct = server.create_next().expect("a database");
+    let proxy = Proxy::before(server.port()).await;
+    let home = Home::at(direct.replace(&server.port().to_string(), &proxy.port.to_string()));
+    let mut node = Node::start(&home, "a").await;
+    let row = intent(&node.lease, 1, 1, 1);
+    assert!(is_applied(&node.write(insert(&row)).await));
+    assert!(is_applied(&node.write(change(approved(&row, TODAY))).await), "both lanes are up");
+    proxy.stall(true);
+    let lost = intent(&node.lease, 1, 2, 2);
+    let record = node.send(insert(&lost));
+    assert!(
+        matches!(node.report().await, Report::Persisted(id, Persisted::Unknown) if id == record)
+    );
+    assert!(matches!(node.report().await, Report::Down(Lane::Intents)));
+    node.intents.confirm(lost.key);
+    proxy.stall(false);
+    assert!(matches!(node.report().await, Report::Up(Lane::Intents)));
+    let Report::Confirmed(_, found) = node.report().await else { panic!("told") };
+    assert_eq!(found.expect("the answer was lost, not the row").row.id, lost.id);
+    node.stop().await;
+}
+
 /// A copy whose first insert hangs in another session fails after `lock_timeout`, alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_lock_holds_up_only_its_own_record() {
