@@ -124,8 +124,10 @@ impl Txn {
         self.count_owed(core);
         let Some(known) = core.issuers.get(&issuer) else {
             self.duty.case = true;
+            self.duty.waits_for_issuer = true;
             return;
         };
+        self.duty.waits_for_issuer = false;
         let twice = known.policy.timeout * 2;
         let written = match self.exchange {
             Exchange::Written { at, .. } => at,
@@ -138,6 +140,15 @@ impl Txn {
     /// Whether an attempt that goes out now may overtake its original.
     fn is_early(&self, now: Now) -> bool {
         self.duty.not_found_counts_from.is_some_and(|from| now.mono < from)
+    }
+
+    /// Its issuer is configured, again or at last.
+    pub(crate) fn resume(&mut self, core: &mut Core) {
+        let known = core.issuer(self.row.issuer.as_ref()).is_some();
+        if known && self.duty.proof.is_some() && self.duty.sending == Sending::Idle {
+            self.duty.waits_for_issuer = false;
+            self.send_again(Now::default(), core);
+        }
     }
 
     /// Its exchange is open again: no new request takes its STAN (I20).

@@ -67,6 +67,12 @@ impl Engine {
     pub fn reconfigure(&mut self, config: EngineConfig) {
         let (node, epoch) = (self.core.config.node, self.core.config.epoch);
         self.core.configure(EngineConfig { node, epoch, ..config });
+        // M4: what is owed to an issuer that is configured again goes on
+        for txn in self.txns.values_mut() {
+            if txn.owes(&self.core) && txn.duty.waits_for_issuer {
+                txn.resume(&mut self.core);
+            }
+        }
     }
 
     /// Something happened. Deadlines that have passed run first (M3).

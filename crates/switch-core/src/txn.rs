@@ -143,6 +143,8 @@ pub(crate) struct Duty {
     pub(crate) withdraw: bool,
     /// The attempts are to be recorded.
     pub(crate) progress: bool,
+    /// Its issuer was not configured when it became owed.
+    pub(crate) waits_for_issuer: bool,
     /// A case is to be opened.
     pub(crate) case: bool,
     /// A 25 to an attempt written before then is not final (M4).
