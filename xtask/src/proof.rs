@@ -1,6 +1,6 @@
 //! The proofs that run for as long as they are told: the simulated world, and real processes that are killed.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use interlock_tests::world;
 
@@ -43,7 +43,16 @@ impl Simulate {
 
 /// Runs the fixed budget of each proof as a step.
 pub(crate) fn steps(
-    _top: &Path,
-    _step: impl FnMut(&'static str, &mut dyn FnMut() -> anyhow::Result<bool>),
+    top: &Path,
+    mut step: impl FnMut(&'static str, &mut dyn FnMut() -> anyhow::Result<bool>),
 ) {
+    let budget = world::Asked { seeds: Some((0, 3_000)), ..world::Asked::default() };
+    step("simulated world, 3,000 seeds", &mut || Ok(world::cli(&budget)?));
+    step("planted bugs are found", &mut || {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let hunt = ["test", "-q", "-p", "interlock-tests", "--features", "bugs", "--test", "main"];
+        let mut command = Command::new(cargo);
+        command.current_dir(top).args(hunt).args(["planted_bugs", "--", "--nocapture"]);
+        Ok(command.status()?.success())
+    });
 }

@@ -24,8 +24,7 @@ impl World {
         let waits = edge::Waits { ask, deadline, grace: self.opts.grace };
         let sale = &self.ledgers.sales[msg.sale];
         let event = if msg.reversal {
-            let rrn = sale.answer.and_then(|answer| answer.rrn);
-            Event::Reversal(Box::new(edge::reversal(msg.sale, sale, &waits, rrn)))
+            Event::Reversal(Box::new(edge::reversal(msg.sale, sale, &waits, msg.names)))
         } else {
             let issuer = self.issuer_name(sale.issuer);
             Event::Request(Box::new(edge::request(msg.sale, sale, &waits, issuer)))

@@ -179,7 +179,7 @@ impl World {
         if sale.terminal != terminal || !asked {
             return self.broken("I18", || format!("terminal {terminal} never asked for {reply:?}"));
         }
-        let (key, reused) = (sale.key, sale.reuse);
+        let (key, reused, other) = (sale.key, sale.reuse, sale.names_other);
         let horizon = self.store.within_horizon(sale.day, self.now);
         let row = reply.rrn.and_then(|rrn| self.store.row(rrn));
         if row.is_some_and(|row| row.key != key) {
@@ -188,7 +188,7 @@ impl World {
         if reply.reversal {
             let number = reply.sale;
             // the identity stood for another sale, whose horizon is past
-            if reply.code.as_str() == "25" && horizon && !reused {
+            if reply.code.as_str() == "25" && horizon && !reused && !other {
                 self.broken("M8", || format!("the reversal of sale {number} is answered 25"));
             }
             return;

@@ -73,6 +73,9 @@ situations! {
     PowerCycle = "a terminal loses power";
     VanishedForGood = "a terminal vanishes for good";
     WallClockJumped = "the wall clock jumps";
+    Reloaded = "the configuration is read again";
+    StrangerNames = "a reversal names another terminal's transaction";
+    BadRecordAlone = "a record is refused and the rest of its batch applied";
     DrainedInPeace = "a drain ends in peace";
     DrainConcludes = "a drain concludes what is in flight";
 }

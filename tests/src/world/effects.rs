@@ -181,6 +181,11 @@ impl World {
     }
 
     pub(super) fn connect(&mut self, node: usize, issuer: usize) {
+        if self.nodes[node].one_issuer && issuer > 0 {
+            // not configured: nobody connects
+            self.plan(node, 1000 * MS, Proc::Connect { issuer });
+            return;
+        }
         if self.issuers[issuer].down_until > self.now {
             let after = self.issuers[issuer].down_until - self.now + 100 * MS;
             self.plan(node, after, Proc::Connect { issuer });

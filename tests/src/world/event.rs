@@ -11,6 +11,8 @@ pub(super) struct TermMsg {
     pub(super) sale: usize,
     /// A reversal (0400), else the request itself.
     pub(super) reversal: bool,
+    /// The number that a reversal names: its own, or another terminal's.
+    pub(super) names: Option<TxnId>,
 }
 
 /// An answer to a terminal.
@@ -109,6 +111,7 @@ pub(super) enum Trouble {
     IssuerRestart,
     WallJump,
     CutOver,
+    Reload,
 }
 
 /// Something happens in the world.

@@ -204,13 +204,25 @@ impl World {
         let mut results = Vec::with_capacity(records.len());
         for (number, record) in records {
             let keep = super::show::record(&record, self.trace.is_on());
-            let (result, applied) = self.store.apply(record, by, commit, self.now);
+            if !self.healing && self.rng.chance(self.opts.rate(Fault::BadRecord)) {
+                self.hit(Sit::BadRecordAlone);
+                results.push((number, Persisted::Failed));
+                continue;
+            }
+            let (mut result, applied) = self.store.apply(record, by, commit, self.now);
             if let Some(keep) = keep {
                 let how = super::show::persisted(&result);
                 self.trace.line(self.now, || format!("store: node {node} {keep}: {how}"));
             }
             if let Some(applied) = applied {
                 self.check_applied(node, &applied);
+            }
+            if matches!(result, Persisted::Lost(_))
+                && !self.healing
+                && self.rng.chance(self.opts.rate(Fault::LostUnread))
+            {
+                // what stands in its way could not be read
+                result = Persisted::Unknown;
             }
             results.push((number, result));
         }

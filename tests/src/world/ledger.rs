@@ -40,6 +40,8 @@ pub(super) struct Sale {
     pub(super) asked_reversal: bool,
     /// Re-uses the identity of another sale.
     pub(super) reuse: bool,
+    /// Never made: its reversal names another terminal's transaction.
+    pub(super) names_other: bool,
     /// Its terminal will never come back.
     pub(super) vanished: bool,
     /// Counts what makes older timers void.

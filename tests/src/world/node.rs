@@ -62,6 +62,8 @@ pub(super) struct Node {
     pub(super) links: Vec<usize>,
     /// Microseconds that its wall clock is off.
     pub(super) wall: i64,
+    /// Its configuration names the first issuer only.
+    pub(super) one_issuer: bool,
     timer_at: Option<u64>,
     /// The process dies before its so-manyth effect.
     effects_left: Option<u64>,

@@ -78,6 +78,10 @@ faults! {
     CutOver = "cut-over", 1;
     NumberWrap = "number-wrap", 1000;
     ShortOverlap = "short-overlap", 1000;
+    Reload = "reload", 2;
+    Stranger = "stranger", 20;
+    BadRecord = "bad-record", 8;
+    LostUnread = "lost-unread", 60;
     SmallShedMemory = "small-shed-memory", 1000;
 }
 

@@ -117,6 +117,7 @@ impl World {
             (Fault::LinkHalfOpen, Trouble::LinkHalfOpen),
             (Fault::IssuerRestart, Trouble::IssuerRestart),
             (Fault::WallJump, Trouble::WallJump),
+            (Fault::Reload, Trouble::Reload),
         ] {
             for _ in 0..self.opts.rate(fault) {
                 let at = SEC + self.rng.below(span);
@@ -226,7 +227,8 @@ impl World {
 
     pub(super) fn engine_config(&self, node: usize, epoch: i32) -> EngineConfig {
         let code = |text: &str| Code::new(text).unwrap_or(Code::APPROVED);
-        let issuers = (0..self.issuers.len())
+        let known = if self.nodes[node].one_issuer { 1 } else { self.issuers.len() };
+        let issuers = (0..known)
             .map(|issuer| IssuerPolicy {
                 name: self.issuer_name(issuer),
                 timeout: Duration::from_nanos(self.opts.timeout),

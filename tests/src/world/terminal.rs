@@ -55,8 +55,28 @@ impl World {
         let sale = self.new_sale(terminal, reused);
         self.terminals[terminal].current = Some(sale);
         self.totals.sales += 1;
+        if reused.is_none() && self.rng.chance(self.opts.rate(Fault::Stranger)) {
+            return self.name_another(sale);
+        }
         self.send(sale, false, false);
         self.plan_life(sale);
+    }
+
+    /// Reverses a sale that it never made, and names another terminal's transaction.
+    fn name_another(&mut self, sale: usize) {
+        let terminal = self.ledgers.sales[sale].terminal;
+        let other = self
+            .ledgers
+            .sales
+            .iter()
+            .filter(|other| other.terminal != terminal)
+            .find_map(|other| other.answer.and_then(|answer| answer.rrn));
+        self.ledgers.sales[sale].names_other = other.is_some();
+        if other.is_some() {
+            self.hit(Sit::StrangerNames);
+        }
+        self.send_naming(sale, true, false, other);
+        self.next_turn(sale, 20 * SEC);
     }
 
     /// A sale whose identity comes again: the last one by a fault, one of a former day as its numbers come round.
@@ -112,6 +132,7 @@ impl World {
             answer: None,
             asked_reversal: false,
             reuse: reused.is_some(),
+            names_other: false,
             vanished: false,
             turn: 0,
             tries: 0,
@@ -161,6 +182,17 @@ impl World {
 
     /// Sends the request or its reversal, on the line of the terminal or on a new one.
     pub(super) fn send(&mut self, sale: usize, reversal: bool, new_line: bool) {
+        let names = self.ledgers.sales[sale].answer.and_then(|answer| answer.rrn);
+        self.send_naming(sale, reversal, new_line, names);
+    }
+
+    fn send_naming(
+        &mut self,
+        sale: usize,
+        reversal: bool,
+        new_line: bool,
+        names: Option<switch_core::TxnId>,
+    ) {
         let s = &mut self.ledgers.sales[sale];
         let terminal = s.terminal;
         if reversal {
@@ -185,7 +217,7 @@ impl World {
         if !reversal && !self.healing && self.rng.chance(self.opts.rate(Fault::TerminalStall) / 2) {
             self.conns[conn].up.stalled_until = self.now + self.rng.range(1, 4_000) * MS;
         }
-        self.conn_up(conn, TermMsg { sale, reversal });
+        self.conn_up(conn, TermMsg { sale, reversal, names });
     }
 
     fn is_open(&self, conn: usize) -> bool {

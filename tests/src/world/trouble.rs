@@ -41,10 +41,26 @@ impl World {
                 self.nodes[node].wall += jump;
                 self.hit(Sit::WallClockJumped);
             }
+            Trouble::Reload => {
+                let one = self.rng.chance(600);
+                self.reload(node, one);
+            }
             Trouble::CutOver => {
                 self.store.ops.push(Op::CutOver);
                 self.agenda.add(self.now, Ev::TryOps);
             }
+        }
+    }
+
+    /// Other settings, without a restart; what is under way goes on.
+    fn reload(&mut self, node: usize, one_issuer: bool) {
+        if self.nodes[node].one_issuer != one_issuer {
+            self.nodes[node].one_issuer = one_issuer;
+            let config = self.engine_config(node, self.nodes[node].epoch);
+            if let Some(engine) = self.nodes[node].engine.as_mut() {
+                engine.reconfigure(config);
+            }
+            self.hit(Sit::Reloaded);
         }
     }
 
@@ -125,6 +141,7 @@ impl World {
         for node in 0..self.nodes.len() {
             let life = self.nodes[node].life;
             self.agenda.add(self.now, Ev::Wake { node, life });
+            self.reload(node, false);
             self.agenda.add(self.now + 10 * MS, Ev::Start(node));
         }
         for link in 0..self.links.len() {
