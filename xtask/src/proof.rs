@@ -1,8 +1,10 @@
 //! The proofs that run for as long as they are told: the simulated world, and real processes that are killed.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use interlock_tests::world;
+
+use crate::test::cargo;
 
 /// Runs the engine in a simulated world, a seed a world
 ///
@@ -41,18 +43,20 @@ impl Simulate {
     }
 }
 
+/// Seeds of `cargo xtask test`: enough for the judgement that every rare situation was reached.
+const BUDGET: (u64, u64) = (0, 20_000);
+
 /// Runs the fixed budget of each proof as a step.
 pub(crate) fn steps(
     top: &Path,
     mut step: impl FnMut(&'static str, &mut dyn FnMut() -> anyhow::Result<bool>),
 ) {
-    let budget = world::Asked { seeds: Some((0, 3_000)), ..world::Asked::default() };
-    step("simulated world, 3,000 seeds", &mut || Ok(world::cli(&budget)?));
+    step("simulated world", &mut || {
+        let asked = world::Asked { seeds: Some(BUDGET), coverage: true, ..world::Asked::default() };
+        Ok(world::cli(&asked)?)
+    });
     step("planted bugs are found", &mut || {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let hunt = ["test", "-q", "-p", "interlock-tests", "--features", "bugs", "--test", "main"];
-        let mut command = Command::new(cargo);
-        command.current_dir(top).args(hunt).args(["planted_bugs", "--", "--nocapture"]);
-        Ok(command.status()?.success())
+        let test = ["test", "-q", "-p", "interlock-tests", "--features", "bugs", "--test", "main"];
+        cargo(top, &[&test[..], &["planted_bugs", "--", "--nocapture"]].concat(), &[])
     });
 }
