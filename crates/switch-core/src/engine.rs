@@ -79,7 +79,11 @@ impl Engine {
     pub fn handle(&mut self, now: Now, event: Event) {
         self.handle_timeout(now);
         match event {
-            Event::Request(request) => self.on_request(now, *request),
+            Event::Request(request) => {
+                self.on_request(now, *request);
+                // a block may be used up long before the timer looks
+                self.want_numbers(now);
+            }
             Event::Reversal(request) => self.on_reversal(now, *request),
             Event::Echo(ask) => {
                 let id = self.core.spare_number(now);
