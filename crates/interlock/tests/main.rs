@@ -2,7 +2,9 @@
 
 mod check;
 mod convert;
+mod dev;
 mod issuer;
 mod keys;
 mod migrate;
+mod serve;
 mod support;

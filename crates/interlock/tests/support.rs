@@ -1,9 +1,12 @@
 //! Runs the binary, and finds the repository.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Stdio},
+    time::{Duration, Instant},
 };
 
 use assert_cmd::Command;
@@ -28,16 +31,24 @@ pub(crate) fn top() -> PathBuf {
 pub(crate) struct Process {
     child: Child,
     output: BufReader<ChildStdout>,
+    errors: PathBuf,
 }
 
 impl Process {
-    /// Starts the binary with these arguments in `directory`.
+    /// Starts the binary with these arguments in `directory`; its log goes to a file there.
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let errors = directory.join(format!("{}.err", arguments[0]));
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_interlock"));
         command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(fs::File::create(&errors).expect("a log"));
+        for (name, _) in std::env::vars() {
+            if name.starts_with("INTERLOCK_") {
+                command.env_remove(name);
+            }
+        }
         let mut child = command.spawn().expect("started");
         let output = BufReader::new(child.stdout.take().expect("its output"));
-        Self { child, output }
+        Self { child, output, errors }
     }
 
     /// The next line that it prints.
@@ -45,6 +56,23 @@ impl Process {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("a line");
         line.trim_end().to_owned()
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    /// Waits until a line of its log holds `text`, and gives that line.
+    pub(crate) fn logged(&mut self, text: &str) -> String {
+        let mut found = String::new();
+        wait_for(text, || {
+            assert!(self.child.try_wait().expect("alive").is_none(), "it ended: {}", self.log());
+            let log = self.log();
+            found = log.lines().find(|line| line.contains(text)).unwrap_or_default().to_owned();
+            !found.is_empty()
+        });
+        found
     }
 
     /// Sends it a signal by name.
@@ -66,4 +94,30 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits until `condition` holds; fails after half a minute.
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < until, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The answer of an HTTP server to a GET: status and body.
+pub(crate) fn http_get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("the HTTP server");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    (status, answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned())
+}
+
+/// What stands after `name` and an `=` in a line of the log, up to the next space.
+pub(crate) fn field(line: &str, name: &str) -> String {
+    let (_, rest) = line.split_once(&format!("{name}=")).expect(name);
+    rest.split([' ', '"']).next().expect("a value").to_owned()
 }
