@@ -27,6 +27,7 @@ enum Chore {
     },
     /// Runs the engine in a simulated world, a seed a world
     Simulate(proof::Simulate),
+    Chaos(proof::Chaos),
     /// Checks what no compiler does: floors, file sizes, migrations, documents
     Tidy,
 }
@@ -35,6 +36,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Test { ci } => top().and_then(|top| test::run(&top, ci)).map(status),
+        Chore::Chaos(asked) => top().and_then(|top| asked.run(&top)).map(status),
         Chore::Simulate(asked) => top().and_then(|top| asked.run(&top)).map(status),
         Chore::Tidy => run_tidy(),
     };

@@ -1,8 +1,11 @@
 //! The proofs that run for as long as they are told: the simulated world, and real processes that are killed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use interlock_tests::world;
+use interlock_tests::{
+    chaos::{self, Backend, ChaosOptions},
+    world,
+};
 
 use crate::test::cargo;
 
@@ -46,6 +49,76 @@ impl Simulate {
 /// Seeds of `cargo xtask test`: enough for the judgement that every rare situation was reached.
 const BUDGET: (u64, u64) = (0, 20_000);
 
+/// Kills real processes under load, with faults on every connection, and compares the three ledgers
+///
+/// Example: `cargo xtask chaos --store sqlite --sales 2000 --kills 30`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chaos {
+    /// Only this store; both by default
+    #[arg(long, value_name = "sqlite|postgres", value_parser = backend)]
+    store: Option<Backend>,
+    /// Sales at least
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    sales: u64,
+    /// SIGKILLs of the daemon
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    kills: u32,
+    /// Repeats the choices of a run, not its timing
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// How often each kind of fault must have happened
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    least: u64,
+    /// The program to test; without it one is built
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+}
+
+fn backend(text: &str) -> Result<Backend, String> {
+    match text {
+        "sqlite" => Ok(Backend::Sqlite),
+        "postgres" => Ok(Backend::Postgres),
+        _ => Err("sqlite or postgres".to_owned()),
+    }
+}
+
+impl Chaos {
+    /// Runs it; true if nothing was found.
+    #[expect(clippy::print_stdout, reason = "a chore speaks on the terminal")]
+    pub(crate) fn run(&self, top: &Path) -> anyhow::Result<bool> {
+        if self.program.is_none()
+            && !cargo(top, &["build", "-q", "--release", "-p", "interlock"], &[])?
+        {
+            return Ok(false);
+        }
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top.join("target"), PathBuf::from);
+        let backends = match self.store {
+            Some(one) => vec![one],
+            None => vec![Backend::Sqlite, Backend::Postgres],
+        };
+        for backend in backends {
+            let options = ChaosOptions {
+                interlock: self.program.clone().unwrap_or_else(|| target.join("release/interlock")),
+                backend,
+                sales: self.sales,
+                kills: self.kills,
+                seed: self.seed,
+                least: self.least,
+                dir: chaos::run_dir(&target, backend, self.seed),
+            };
+            println!(
+                "chaos: {backend:?}, {} sales, {} kills, seed {}",
+                self.sales, self.kills, self.seed
+            );
+            let report = chaos::run(&options)?;
+            println!("{}", report.text());
+            std::fs::remove_dir_all(&options.dir)?;
+        }
+        Ok(true)
+    }
+}
+
 /// Runs the fixed budget of each proof as a step.
 pub(crate) fn steps(
     top: &Path,
@@ -58,5 +131,10 @@ pub(crate) fn steps(
     step("planted bugs are found", &mut || {
         let test = ["test", "-q", "-p", "interlock-tests", "--features", "bugs", "--test", "main"];
         cargo(top, &[&test[..], &["planted_bugs", "--", "--nocapture"]].concat(), &[])
+    });
+    step("chaos", &mut || {
+        let chaos =
+            Chaos { store: None, sales: 2_000, kills: 30, seed: 1, least: 20, program: None };
+        chaos.run(top)
     });
 }

@@ -91,6 +91,8 @@ impl Engine {
                 self.admit(now, &request, id, RowState::NeverSent, Cause::IssuerDown);
             }
         }
+        // a busy second uses more than a block: the next is asked for as soon as this one is half used
+        self.want_numbers(now);
     }
 
     /// A finished refusal is repeated from memory (M6); a finished approval comes back to memory, since it is given again

@@ -207,7 +207,7 @@ impl Engine {
         }
     }
 
-    fn want_numbers(&mut self, now: Now) {
+    pub(crate) fn want_numbers(&mut self, now: Now) {
         if self.core.store_up && self.core.numbers.wants_draw(now.mono) {
             self.core.push(Effect::DrawNumbers);
         }

@@ -86,6 +86,14 @@ impl Card {
     }
 }
 
+/// The numbers of all cards of a mix: what must be readable nowhere.
+///
+/// # Errors
+/// The mix's prefixes make no card numbers.
+pub fn card_numbers(of: &Mix) -> Result<Vec<Pan>, ValueError> {
+    (0..of.cards).map(|index| Card::new(of, index, 0).map(|card| card.pan)).collect()
+}
+
 /// The digit that completes a card number.
 fn check_digit(digits: &str) -> char {
     let sum: u32 = digits

@@ -14,6 +14,7 @@ mod stats;
 mod summary;
 mod terminal;
 
+pub use cards::card_numbers;
 pub use mix::{Amounts, Entry, Faults, Mix, MixError};
 pub use options::{BenchOptions, Pace, Progress};
 pub use run::{BenchError, run};
