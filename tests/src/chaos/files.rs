@@ -62,81 +62,81 @@ const SCRIPT: &str = r#"seed = 7
 [[rule]]
 name = "silent, charged"
 do = "silent"
-probability = 0.03
+probability = 0.035
 
 [[rule]]
 name = "silent, not charged"
 do = "silent"
 posting = "never"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "late"
 do = "late"
 for = "1500ms"
-probability = 0.03
+probability = 0.035
 
 [[rule]]
 name = "just in time"
 do = "delay"
 for = "990ms"
-probability = 0.03
+probability = 0.035
 
 [[rule]]
 name = "twice"
 do = "twice"
-probability = 0.03
+probability = 0.035
 
 [[rule]]
 name = "other amount"
 do = "wrong-amount"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "other STAN"
 do = "wrong-stan"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "malformed"
 do = "malformed"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "hang up, charged"
 do = "hang-up"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "hang up, not charged"
 do = "hang-up"
 posting = "never"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "declined"
 do = "decline"
 code = "51"
-probability = 0.04
+probability = 0.035
 
 [[rule]]
 name = "unknown code"
 do = "decline"
 code = "68"
-probability = 0.02
+probability = 0.035
 
 [[rule]]
 name = "reversal unanswered"
 on = "reversal"
 do = "silent"
-probability = 0.2
+probability = 0.15
 
 [[rule]]
 name = "reversal refused"
 on = "reversal"
 do = "decline"
 code = "96"
-probability = 0.2
+probability = 0.15
 "#;
 
 const MIX: &str = r#"terminals = 200

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
 use super::{
     dice::Dice,
@@ -58,6 +58,8 @@ pub struct ChaosReport {
     pub reconciled: String,
     /// The longest time from SIGKILL and restart to ready.
     pub slowest_start: Duration,
+    /// Starts that ended because the way to the database broke meanwhile.
+    pub refused: u64,
     /// Reversals still owed at the end.
     pub owed: f64,
 }
@@ -90,16 +92,16 @@ pub fn run(options: &ChaosOptions) -> anyhow::Result<ChaosReport> {
         .status()?;
     ensure!(keys.success(), "keys init failed");
     let rates =
-        Rates { reset: 25, cut: 25, lost: 25, stall: 60, stall_for: Duration::from_millis(1_500) };
+        Rates { reset: 60, cut: 60, lost: 60, stall: 80, stall_for: Duration::from_millis(1_500) };
     let to_switch = runtime.block_on(Proxy::start(pos, Cut::Len2, rates, dice.next()))?;
     let to_issuer = runtime.block_on(Proxy::start(issuer, Cut::Ascii4, rates, dice.next()))?;
     let to_store = match &postgres {
         None => None,
         Some(server) => {
             let rates = Rates {
-                reset: 12,
-                cut: 4,
-                lost: 4,
+                reset: 16,
+                cut: 24,
+                lost: 16,
                 stall: 20,
                 stall_for: Duration::from_millis(700),
             };
@@ -116,8 +118,8 @@ pub fn run(options: &ChaosOptions) -> anyhow::Result<ChaosReport> {
     let places = files::Places { pos, admin, issuer: to_issuer.address, url };
     files::write(&options.dir, &places)?;
     let mut host = start_issuer(options, issuer)?;
-    let mut daemon = start_daemon(options)?;
-    wait_ready(admin, Duration::from_secs(20)).with_context(|| daemon.tail())?;
+    let mut refused = 0;
+    let (mut daemon, _) = start_ready(options, admin, &mut refused)?;
 
     let seconds = options.sales / RATE + 1;
     let mut bench = start_bench(options, to_switch.address, seconds)?;
@@ -130,8 +132,8 @@ pub fn run(options: &ChaosOptions) -> anyhow::Result<ChaosReport> {
             Duration::from_millis(u64::try_from(gap * u128::from(kill) + jitter).unwrap_or(0));
         std::thread::sleep(due.saturating_sub(begun.elapsed()));
         daemon.kill()?;
-        daemon = start_daemon(options)?;
-        let took = wait_ready(admin, Duration::from_secs(20)).with_context(|| daemon.tail())?;
+        let (next, took) = start_ready(options, admin, &mut refused)?;
+        daemon = next;
         slowest_start = slowest_start.max(took);
     }
     std::thread::sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
@@ -143,21 +145,25 @@ pub fn run(options: &ChaosOptions) -> anyhow::Result<ChaosReport> {
     let owed = wait_quiet(admin)?;
     daemon.terminate(Duration::from_secs(30))?;
     host.terminate(Duration::from_secs(10))?;
-    let faults = count_faults(
-        options,
-        &[("terminal link", &to_switch.counts), ("issuer link", &to_issuer.counts)],
-    );
-    let mut faults = faults?;
+    let mut proxies =
+        vec![("terminal link", &to_switch.counts), ("issuer link", &to_issuer.counts)];
+    proxies.extend(to_store.as_ref().map(|proxy| ("store link", &proxy.counts)));
+    let mut faults = count_faults(options, &proxies)?;
     faults.insert("SIGKILL".to_owned(), options.kills.into());
     let reconciled = reconcile(options)?;
     super::canary::search(
         &options.dir,
         postgres.as_ref().map(crate::postgres::Postgres::data).as_deref(),
     )?;
-    for (kind, count) in &faults {
-        ensure!(*count >= options.least, "{kind} happened only {count} times: run longer");
+    let report = ChaosReport { faults, reconciled, slowest_start, refused, owed };
+    for (kind, count) in &report.faults {
+        ensure!(
+            *count >= options.least,
+            "{kind} happened only {count} times: run longer\n{}",
+            report.text()
+        );
     }
-    Ok(ChaosReport { faults, reconciled, slowest_start, owed })
+    Ok(report)
 }
 
 fn start_daemon(options: &ChaosOptions) -> anyhow::Result<Process> {
@@ -167,6 +173,28 @@ fn start_daemon(options: &ChaosOptions) -> anyhow::Result<Process> {
         "serve",
         &options.dir,
     )
+}
+
+/// Starts the daemon and waits until it is ready. Where the way to its database breaks while it starts, it ends and says
+/// so, as it should: then its supervisor starts it again. Gives how long the start that succeeded took.
+fn start_ready(
+    options: &ChaosOptions,
+    admin: SocketAddr,
+    refused: &mut u64,
+) -> anyhow::Result<(Process, Duration)> {
+    for _ in 0..10 {
+        let begun = Instant::now();
+        let mut daemon = start_daemon(options)?;
+        while begun.elapsed() < Duration::from_secs(20) && !daemon.has_ended()? {
+            if wait_ready(admin, Duration::from_millis(50)).is_ok() {
+                return Ok((daemon, begun.elapsed()));
+            }
+        }
+        let no_database = daemon.tail().contains("the database failed");
+        ensure!(no_database, "the daemon does not become ready:\n{}", daemon.tail());
+        *refused += 1;
+    }
+    anyhow::bail!("the daemon does not become ready in ten starts")
 }
 
 fn start_issuer(options: &ChaosOptions, listen: SocketAddr) -> anyhow::Result<Process> {
@@ -281,6 +309,11 @@ impl ChaosReport {
             let _ = writeln!(text, "  {count:>6}  {kind}");
         }
         let _ = writeln!(text, "  slowest start after a SIGKILL: {:?}", self.slowest_start);
+        let _ = writeln!(
+            text,
+            "  starts that ended because the way to the database broke: {}",
+            self.refused
+        );
         let _ = writeln!(text, "  still owed: {}", self.owed);
         text + &self.reconciled
     }
