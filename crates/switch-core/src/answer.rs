@@ -103,10 +103,11 @@ impl Txn {
                 return;
             }
             self.late += 1;
+            self.approval_seen = true;
             self.duty.withdraw = false;
         } else if !core.is_unknown_code(&answer.issuer, answer.code)
             && !matches!(answer.code.as_str(), "91" | "96" | "98")
-            && self.late == 0
+            && !self.approval_seen
             && self.row.late == 0
             && !self.was_approved()
         {

@@ -12,6 +12,9 @@ use crate::{
     txn::{Exchange, Sending, Txn},
 };
 
+/// Twice the time-out of an issuer whose time-out is not known: long enough for any.
+const UNKNOWN_TWICE: Duration = Duration::from_secs(120);
+
 impl Engine {
     /// Sends what is ready at every issuer whose queue has changed.
     pub(crate) fn pump_all(&mut self, now: Now) {
@@ -125,6 +128,7 @@ impl Txn {
         let Some(known) = core.issuers.get(&issuer) else {
             self.duty.case = true;
             self.duty.waits_for_issuer = true;
+            self.duty.not_found_counts_from = Some(now.mono.plus(UNKNOWN_TWICE));
             return;
         };
         self.duty.waits_for_issuer = false;

@@ -176,6 +176,8 @@ pub(crate) struct Txn {
     pub(crate) takes_partial: bool,
     /// Approvals that came late or unasked and are not yet in the row (M9).
     pub(crate) late: u32,
+    /// An approval of it came, late or not: a later refusal withdraws nothing (M9).
+    pub(crate) approval_seen: bool,
     /// When a failed record is tried again.
     pub(crate) retry_at: Option<Instant>,
     /// The instant for which `Timer::Askers` is armed.
@@ -215,6 +217,7 @@ impl Txn {
             duty: Duty::default(),
             takes_partial: false,
             late: 0,
+            approval_seen: false,
             retry_at: None,
             askers_timer: None,
             grace_timer: None,
