@@ -238,7 +238,10 @@ impl World {
         let same = ReplyMsg { reversal: false, ..first } == ReplyMsg { reversal: false, ..*reply };
         let code = reply.code.as_str();
         let owed = first.rrn.is_some_and(|rrn| self.store.obligations.contains_key(&rrn));
-        let undone = first.approved && code == "98" && owed;
+        // where nothing is owed, as of a balance, the row itself says so
+        let undone = first.rrn.and_then(|rrn| self.store.row(rrn));
+        let undone = owed || undone.is_some_and(|row| row.state == RowState::Undone);
+        let undone = first.approved && code == "98" && undone;
         let crossed = asked && (matches!(code, "12" | "98") || first.code.as_str() == "98");
         if same {
             self.hit(Sit::SameAnswerAgain);

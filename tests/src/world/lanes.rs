@@ -123,6 +123,8 @@ impl World {
         let (node, lane, life) = (statement.node, statement.lane, statement.life);
         if self.now < self.store.down_until {
             self.store.statements.remove(&id);
+            let what = Proc::Unknown { lane, statement: id };
+            self.agenda.add(self.now + 5 * MS, Ev::Proc { node, life, what });
             return;
         }
         if self.store.is_awaited(node, lane) {

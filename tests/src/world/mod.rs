@@ -30,6 +30,7 @@ mod quiet;
 mod report;
 mod rng;
 mod run;
+mod sale;
 mod show;
 mod state;
 mod store;
