@@ -220,6 +220,8 @@ pub struct Bounds {
     pub link_queue: usize,
     /// Longest message of an issuer, in bytes.
     pub link_frame: usize,
+    /// Kernel memory for what an issuer has not taken, in bytes, on one link: what lies there cannot be called back.
+    pub link_send_buffer: usize,
     /// Most answers of one link that wait for the engine; then its socket is not read.
     pub link_answers: usize,
     /// A link that takes no byte for so long while bytes wait is stalled: it is reset before a reversal goes round it.
@@ -239,6 +241,7 @@ impl Default for Bounds {
             unreadable: 10,
             link_queue: 2_000,
             link_frame: 9_999,
+            link_send_buffer: 256 * 1024,
             link_answers: 2_000,
             stalled: Duration::from_secs(2),
             network_patience: Duration::from_secs(5),

@@ -32,9 +32,9 @@ use crate::{
 
 /// Why the process must end.
 #[derive(Debug, thiserror::Error)]
-#[error("the store refuses this node's {lane} from now on", lane = lane.name())]
+#[error("the store refuses this node's {what} from now on")]
 pub struct Fatal {
-    lane: Lane,
+    what: &'static str,
     #[source]
     source: StoreError,
 }
@@ -137,7 +137,7 @@ impl Driver {
                 self.on_report(report)?;
             }
             for input in inputs.drain(..) {
-                self.on_input(input);
+                self.on_input(input)?;
             }
         }
         let Wiring { intents, outcomes, .. } = self.wiring;
@@ -176,12 +176,12 @@ impl Driver {
                     self.engine.handle(now, Event::StoreUp);
                 }
             }
-            Report::Fatal(lane, source) => return Err(Fatal { lane, source }),
+            Report::Fatal(lane, source) => return Err(Fatal { what: lane.name(), source }),
         }
         Ok(())
     }
 
-    fn on_input(&mut self, input: Input) {
+    fn on_input(&mut self, input: Input) -> Result<(), Fatal> {
         let now = clock::now();
         match input {
             Input::Ask(ask, event) => {
@@ -214,7 +214,9 @@ impl Driver {
                 self.draining = true;
                 self.engine.handle(now, Event::Drain);
             }
+            Input::Fenced(source) => return Err(Fatal { what: "beat", source }),
         }
+        Ok(())
     }
 
     /// Performs everything that the engine wants done.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock,
     driver::{Shown, lowest_open},
-    input::Inputs,
+    input::{Input, Inputs},
 };
 
 /// Numbers drawn at once.
@@ -126,8 +126,13 @@ impl Keeper {
                 _ = ticks.tick() => {}
                 () = ending.cancelled() => return,
             }
-            if let Err(error) = self.beat(&mut tracker).await {
-                tracing::warn!(%error, "the node's beat failed");
+            match self.beat(&mut tracker).await {
+                Ok(()) => {}
+                // A lease that seems taken may be our own last connection, not dead yet: the fence decides.
+                Err(error @ StoreError::Fenced { .. }) => {
+                    return self.inputs.send(Input::Fenced(error));
+                }
+                Err(error) => tracing::warn!(%error, "the node's beat failed"),
             }
             tick = tick.wrapping_add(1);
             if tick.is_multiple_of(DAYS_EVERY)

@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use iso8583::{Kind, Message};
 use link::{NeverSent, Receipt, Slip};
+use store::StoreError;
 use switch_core::{
     AskId, EngineConfig, Event, Instant, Key, LinkId, Name, Now, Reply, Row, TxnId, Unsent,
 };
@@ -36,6 +37,8 @@ pub(crate) enum Input {
     Configure(EngineConfig),
     /// Take nothing new and conclude everything (M16).
     Drain,
+    /// Another process has this node's place: this one must end.
+    Fenced(StoreError),
 }
 
 /// How everything reports to the driver. Never waits.

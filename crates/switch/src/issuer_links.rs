@@ -74,7 +74,9 @@ async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
     let mut warned = false;
     loop {
         let settings = host.settings.load_full();
-        match connect(endpoint, host.bounds.network_patience, Tuning::default()).await {
+        let tuning =
+            Tuning { send_buffer: Some(host.bounds.link_send_buffer), ..Tuning::default() };
+        match connect(endpoint, host.bounds.network_patience, tuning).await {
             Ok(stream) => {
                 let id = LinkId(host.numbers.fetch_add(1, Ordering::Relaxed));
                 let end = match IssuerLink::new(Arc::clone(host), id, stream, endpoint) {

@@ -10,6 +10,8 @@ pub mod config;
 mod connection;
 mod desk;
 mod driver;
+#[cfg(test)]
+mod fixtures;
 mod housekeeping;
 mod input;
 mod issuer;

@@ -10,7 +10,7 @@ use iso8583::{Dialect, Framing, Message};
 use link::{Deframer, Framed};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 /// What the host does with a message.
@@ -21,6 +21,8 @@ pub(crate) enum Deed {
     Raw(Vec<u8>),
     /// Closes the connection.
     HangUp,
+    /// Reads nothing more, and closes nothing.
+    Freeze,
 }
 
 type Conduct = Box<dyn Fn(&Message) -> Deed + Send>;
@@ -55,9 +57,12 @@ pub(crate) fn approval(request: &Message) -> Message {
 }
 
 impl Host {
-    /// A host that approves everything.
-    pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    /// A host that approves everything. Its sockets take little that it has not read.
+    pub(crate) fn start() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("a small buffer");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let listener = socket.listen(64).expect("a port");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
             dialect: Dialect::shipped("iso87-ascii").expect("shipped"),
@@ -121,6 +126,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 }
                 Deed::Raw(bytes) => bytes,
                 Deed::HangUp => return,
+                Deed::Freeze => std::future::pending().await,
             };
             if stream.write_all(&bytes).await.is_err() {
                 return;

@@ -2,6 +2,8 @@
 
 mod abuse;
 mod host;
+mod life;
+mod links;
 mod node;
 mod purchase;
 mod terminal;

@@ -104,10 +104,15 @@ impl Node {
             .with_test_writer()
             .try_init();
         let dir = tempfile::tempdir().expect("a directory");
-        let host = Host::start().await;
+        keystore::CardKeys::init(&dir.path().join("card-data.key")).expect("a key file");
+        Self::start_in(dir, change).await
+    }
+
+    /// A node on what a directory holds already.
+    pub(crate) async fn start_in(dir: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        let host = Host::start();
         let mut settings = settings(dir.path(), host.address);
         change(&mut settings);
-        keystore::CardKeys::init(&settings.card_data.key_file).expect("a key file");
         let running = Switch::start(settings).await.expect("started");
         let node = Self { running, dir, host };
         let watch = node.running.watch();

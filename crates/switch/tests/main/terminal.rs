@@ -69,6 +69,12 @@ impl Terminal {
         }
     }
 
+    /// Changes to another shipped dialect.
+    pub(crate) fn speak(&mut self, dialect: &str) {
+        self.dialect = Dialect::shipped(dialect).expect("shipped");
+        self.deframer = Deframer::new(self.dialect.framing(), 9_999);
+    }
+
     pub(crate) fn bytes(&self, message: &Message) -> Bytes {
         let mut bytes = BytesMut::new();
         message.encode_framed(&self.dialect, &mut bytes).expect("encodes");

@@ -1,0 +1,194 @@
+//! A terminal's sale and the settings around it, for the table tests of both sides.
+
+use std::{sync::Arc, time::Duration};
+
+use iso8583::{Dialect, Framing, Message, Mti};
+use jiff::tz::TimeZone;
+use keystore::CardKeys;
+use switch_core::{
+    AskId, Asked, Day, Epoch, Event, Instant, NodeNo, Request, Row, RowState, TxnId, Wall,
+};
+
+use crate::{
+    acquirer::{Inquiry, inquire},
+    config::{
+        AcquirerSettings, IssuerSettings, Keepalive, ListenerSettings, MerchantSettings,
+        ReconnectSettings, ReversalSettings, RouteSettings,
+    },
+    desk::{Desk, Directory},
+    issuer,
+    routes::{Merchants, Routes},
+};
+
+/// The number of the sale: its STAN towards the issuer is 234567.
+const ID: TxnId = TxnId(1_234_567);
+
+pub(crate) struct Fixtures {
+    pub(crate) keys: Arc<CardKeys>,
+}
+
+impl Fixtures {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key");
+        CardKeys::init(&path).expect("made");
+        Self { keys: Arc::new(CardKeys::load(&path).expect("read")) }
+    }
+
+    pub(crate) fn issuer(dialect: &str) -> IssuerSettings {
+        let second = Duration::from_secs(1);
+        let dialect = Dialect::shipped(dialect).expect("shipped");
+        IssuerSettings {
+            name: "bank".into(),
+            framing: dialect.framing(),
+            dialect: Arc::new(dialect),
+            endpoints: Vec::new(),
+            connections: 1,
+            timeout: second,
+            max_in_flight: 10,
+            sign_on: true,
+            echo_interval: second,
+            reconnect: ReconnectSettings { first: second, factor: 2.0, longest: second },
+            unknown_codes: Vec::new(),
+            max_per_second: 0,
+            reversal: ReversalSettings {
+                first: second,
+                factor: 2.0,
+                longest: second,
+                attempts: 3,
+                max_in_flight: 10,
+                final_codes: Vec::new(),
+            },
+        }
+    }
+
+    pub(crate) fn directory() -> Directory {
+        Self::directory_to(&Self::issuer("iso87-ascii"))
+    }
+
+    fn directory_to(issuer: &IssuerSettings) -> Directory {
+        let route = RouteSettings { prefixes: vec!["62".to_owned()], issuer: "bank".into() };
+        let merchant = MerchantSettings {
+            id: "123456789012345".to_owned(),
+            terminals: vec!["12345678".to_owned()],
+            ..MerchantSettings::default()
+        };
+        Directory {
+            routes: Routes::new(&[route]),
+            merchants: Merchants::new(&[merchant]),
+            issuers: [("bank".into(), Arc::new(issuer.clone()))].into(),
+            acquirer: AcquirerSettings {
+                institution: "12345678".to_owned(),
+                forwarding: "87654321".to_owned(),
+            },
+            zone: TimeZone::get("Asia/Shanghai").expect("bundled"),
+        }
+    }
+
+    pub(crate) fn desk(&self, dialect: &str, issuer: &IssuerSettings) -> Desk {
+        let dialect = Dialect::shipped(dialect).expect("shipped");
+        Desk {
+            listener: ListenerSettings {
+                name: "pos".into(),
+                listen: String::new(),
+                framing: Framing::Len2,
+                dialect: Arc::new(dialect),
+                domain: "default".to_owned(),
+                response_deadline: Duration::from_secs(50),
+                undelivered_grace: Duration::from_secs(60),
+                idle_timeout: Duration::from_secs(180),
+                max_connections: 1,
+                max_frame: 4_096,
+                proxy_protocol: false,
+                keepalive: Keepalive::Count,
+            },
+            directory: Arc::new(Self::directory_to(issuer)),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
+    /// The sale as a terminal of `cup-pos` sends it.
+    pub(crate) fn sale() -> Message {
+        let mut sale = Message::new(Mti::parse("0200").expect("digits"));
+        for (number, text) in [
+            (2, "6212345678901232"),
+            (3, "000000"),
+            (4, "000000012345"),
+            (11, "000042"),
+            (14, "2912"),
+            (22, "051"),
+            (25, "00"),
+            (41, "12345678"),
+            (42, "123456789012345"),
+            (49, "156"),
+            (60, "22000007000"),
+        ] {
+            sale.set_text(number, text);
+        }
+        sale.set_binary(55, &[0x9F, 0x26, 2, 1, 2, 0x9F, 0x36, 1, 9]);
+        sale
+    }
+
+    pub(crate) fn ask(desk: &Desk, message: &Message) -> Inquiry {
+        let asked = Asked {
+            ask: AskId(1),
+            listener: "pos".into(),
+            deadline: Instant(0),
+            grace: Duration::ZERO,
+        };
+        inquire(desk, message, asked, Wall(1_767_199_999_000_000))
+    }
+
+    fn request(&self, issuer: &IssuerSettings) -> Request {
+        match Self::ask(&self.desk("cup-pos", issuer), &Self::sale()) {
+            Inquiry::Event(Event::Request(request), Some(_)) => *request,
+            other => panic!("a request expected, {other:?} found"),
+        }
+    }
+
+    pub(crate) fn card_hash(&self) -> [u8; 16] {
+        self.request(&Self::issuer("iso87-ascii")).card.hash
+    }
+
+    /// The sale as it goes to the issuer.
+    pub(crate) fn forwarded(&self, issuer: &IssuerSettings) -> Message {
+        let request = self.request(issuer);
+        let directory = Self::directory_to(issuer);
+        issuer::request(issuer, &directory, request.kind, ID, &Self::sale(), &request.carried)
+            .expect("a kind")
+    }
+
+    /// The row that is kept of the sale.
+    pub(crate) fn row(&self, issuer: &IssuerSettings) -> Row {
+        let request = self.request(issuer);
+        Row {
+            key: request.key,
+            id: ID,
+            day: Day(0),
+            kind: request.kind,
+            node: NodeNo(1),
+            epoch: Epoch(1),
+            created: Wall(0),
+            listener: "pos".into(),
+            merchant: request.merchant,
+            terminal: request.terminal,
+            stan: request.stan,
+            amount: request.amount,
+            currency: request.currency,
+            digest: request.digest,
+            issuer: request.issuer,
+            card: request.card,
+            carried: request.carried,
+            version: 0,
+            change: 0,
+            state: RowState::TimedOut,
+            cause: iso8583::Cause::NoAnswer,
+            code: None,
+            approved: 0,
+            answer: bytes::Bytes::new(),
+            copies: 0,
+            late: 0,
+            concluded: None,
+        }
+    }
+}
