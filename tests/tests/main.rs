@@ -1,3 +1,6 @@
 //! Black-box tests.
 
+mod foreign;
+mod malformed;
+mod programs;
 mod world;
