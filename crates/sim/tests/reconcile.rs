@@ -11,7 +11,7 @@ fn ledger(dir: &Path, name: &str, role: &str, events: &[&str]) -> PathBuf {
     let mut text = String::new();
     for event in events {
         let words: Vec<&str> = event.split(' ').collect();
-        let [event, rrn, stan, amount] = words[..4] else { panic!("four words: {event}") };
+        let (event, rrn, stan, amount) = (words[0], words[1], words[2], words[3]);
         let rrn = if rrn == "-" { String::new() } else { format!("{rrn:0>12}") };
         let more = words[4..].join(" ");
         text += &format!(
