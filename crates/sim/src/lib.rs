@@ -9,5 +9,4 @@ pub mod issuer;
 pub mod ledger;
 mod random;
 pub mod reconcile;
-pub mod terminals;
 mod text;

@@ -60,3 +60,16 @@ async fn a_load_without_a_listener_fails() {
     let ended = tokio::task::spawn_blocking(running).await.expect("no panic");
     assert!(ended.expect_err("nobody listens").to_string().contains("127.0.0.1:1"));
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_read() {
+    let text = include_str!("../../../docs/simulators.md");
+    let examples: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
+        .collect();
+    let [script, mix] = examples[..] else { panic!("a script and a mix") };
+    Script::from_toml(script).expect("a script");
+    assert_eq!(sim::bench::Mix::from_toml(mix).expect("a mix"), sim::bench::Mix::default());
+}

@@ -84,7 +84,7 @@ async fn sales_cross_and_reconcile_in_both_dialects_and_paces() {
             floor.sell(Script::approving(), 500, "balance_enquiries = 0.2").await;
         assert_eq!((summary.sent, summary.approved), (500, 500), "{summary}");
         assert!(summary.is_sound() && summary.errors.is_empty(), "{summary}");
-        assert!(report.is_clean() && report.transactions == 500, "{report}");
+        assert!(report.is_clean() && report.transactions < 480, "{report}");
         assert!((320..480).contains(&counts.postings.charged), "{counts:?}");
 
         let floor = Floor::new(dialect);

@@ -174,6 +174,18 @@ fn a_stan_used_again_is_another_request() {
 }
 
 #[test]
+fn balance_enquiries_move_no_money_and_are_passed_over() {
+    let enquiry = ",\"kind\":\"balance-enquiry\"";
+    let terminal = format!("approved 1 000001 0 {enquiry}");
+    let issuer = [format!("enquired 1 9 0 {enquiry}"), format!("declined 2 9 0 {enquiry}")];
+    let issuer = [issuer[0].as_str(), issuer[1].as_str()];
+    let row =
+        SwitchRow { kind: "balance-enquiry".into(), ..row("3", "3", SwitchState::InFlight, 0) };
+    check(&[&terminal], vec![row], &issuer, &[]);
+    check(&[&terminal], vec![], &issuer, &[]);
+}
+
+#[test]
 fn terminals_and_issuers_are_compared_without_a_switch() {
     let terminal = [
         "sent - 000001 500",

@@ -41,7 +41,7 @@ where
     let names = ledgers.issuers.iter().map(|path| name_of(path)).collect();
     let report = Report { through_switch, bad_lines, ..Report::default() };
     let mut book = Book { report, names, cards: Cards::default() };
-    for row in rows.into_iter().flatten() {
+    for row in rows.into_iter().flatten().filter(|row| row.kind != "balance-enquiry") {
         let sender = Sender::new(&row.merchant, &row.terminal, &row.stan);
         let request = terminals.join(&sender, &row.rrn, (&row.batch, &row.kind));
         let posting = issuers.join(&row.rrn);

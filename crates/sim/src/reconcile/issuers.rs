@@ -38,13 +38,14 @@ pub(super) struct Issuers {
     pub(super) postings: Vec<Posting>,
     by_rrn: HashMap<Text<12>, u32>,
     by_sender: HashMap<Sender, u32>,
-    pub(super) lines: u64,
 }
 
 impl Issuers {
-    /// Takes one line of the issuer number `issuer` in.
+    /// Takes one line of the issuer number `issuer` in. Balance enquiries move no money, and nobody keeps them.
     pub(super) fn add(&mut self, issuer: usize, line: &Line<'_>) {
-        self.lines += 1;
+        if line.kind == "balance-enquiry" {
+            return;
+        }
         let event = &*line.event;
         let moves = matches!(event, "charged" | "reversed" | "refunded" | "voided");
         let undoes = event == "reversed" || event.starts_with("reversal_");

@@ -1,1 +1,0 @@
-//! A gentle load of simulated terminals, for trying the switch out.
