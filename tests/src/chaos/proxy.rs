@@ -141,8 +141,7 @@ async fn pass(
 ) -> Ends {
     let mut waiting = Vec::new();
     let mut landing = vec![0; 16 * 1024];
-    'passing: loop {
-        let Ok(count @ 1..) = from.read(&mut landing).await else { break };
+    'passing: while let Ok(count @ 1..) = from.read(&mut landing).await {
         waiting.extend_from_slice(landing.get(..count).unwrap_or(&[]));
         while let Some(length) = pipe.frame(&waiting) {
             let frame: Vec<u8> = waiting.drain(..length).collect();
@@ -152,13 +151,18 @@ async fn pass(
                 Fault::Cut => {
                     let half = frame.get(..frame.len() / 2).unwrap_or(&[]);
                     let _ = to.write_all(half).await;
-                    break 'passing broken(&from, &to);
+                    broken(&from, &to);
+                    break 'passing;
                 }
                 Fault::Lost => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    break 'passing broken(&from, &to);
+                    broken(&from, &to);
+                    break 'passing;
                 }
-                Fault::Reset => break 'passing broken(&from, &to),
+                Fault::Reset => {
+                    broken(&from, &to);
+                    break 'passing;
+                }
             }
             if to.write_all(&frame).await.is_err() {
                 break 'passing;

@@ -18,7 +18,7 @@ use super::{
     dice::Dice,
     files,
     process::{Process, free_address, metric, wait_ready},
-    proxy::{Counts, Cut, Proxy, Rates},
+    proxy::{Cut, Proxy, Rates},
 };
 
 /// The store under test.
@@ -64,11 +64,6 @@ pub struct ChaosReport {
     pub owed: f64,
 }
 
-/// Where a server of the loopback listens.
-fn local(server: &crate::postgres::Postgres) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], server.port()))
-}
-
 /// Sales a second: slow enough that kills, time-outs and restarts fall between them.
 const RATE: u64 = 45;
 
@@ -77,94 +72,125 @@ const RATE: u64 = 45;
 /// # Errors
 /// Anything that must not happen, with what the processes said.
 pub fn run(options: &ChaosOptions) -> anyhow::Result<ChaosReport> {
-    fs::create_dir_all(&options.dir)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut dice = Dice::new(options.seed);
-    let postgres = match options.backend {
-        Backend::Sqlite => None,
-        Backend::Postgres => Some(crate::postgres::Postgres::start()?),
-    };
-    let [pos, admin, issuer] = [free_address()?, free_address()?, free_address()?];
-    let keys = Command::new(&options.interlock)
-        .args(["keys", "init", "card-data.key"])
-        .current_dir(&options.dir)
-        .status()?;
-    ensure!(keys.success(), "keys init failed");
-    let rates =
-        Rates { reset: 60, cut: 60, lost: 60, stall: 80, stall_for: Duration::from_millis(1_500) };
-    let to_switch = runtime.block_on(Proxy::start(pos, Cut::Len2, rates, dice.next()))?;
-    let to_issuer = runtime.block_on(Proxy::start(issuer, Cut::Ascii4, rates, dice.next()))?;
-    let to_store = match &postgres {
-        None => None,
-        Some(server) => {
-            let rates = Rates {
-                reset: 16,
-                cut: 24,
-                lost: 16,
-                stall: 20,
-                stall_for: Duration::from_millis(700),
-            };
-            Some(runtime.block_on(Proxy::start(local(server), Cut::Reads, rates, dice.next()))?)
-        }
-    };
-    let url = match (&postgres, &to_store) {
-        (Some(server), Some(proxy)) => {
-            let direct = server.create("interlock")?;
-            direct.replace(&local(server).to_string(), &proxy.address.to_string())
-        }
-        _ => "sqlite://interlock.db".to_owned(),
-    };
-    let places = files::Places { pos, admin, issuer: to_issuer.address, url };
-    files::write(&options.dir, &places)?;
-    let mut host = start_issuer(options, issuer)?;
-    let mut refused = 0;
-    let (mut daemon, _) = start_ready(options, admin, &mut refused)?;
-
-    let seconds = options.sales / RATE + 1;
-    let mut bench = start_bench(options, to_switch.address, seconds)?;
-    let begun = Instant::now();
-    let mut slowest_start = Duration::ZERO;
-    let gap = Duration::from_secs(seconds).as_millis() / u128::from(options.kills + 1);
-    for kill in 1..=options.kills {
-        let jitter = u128::from(dice.below(1_000)) * gap / 2_000;
-        let due =
-            Duration::from_millis(u64::try_from(gap * u128::from(kill) + jitter).unwrap_or(0));
-        std::thread::sleep(due.saturating_sub(begun.elapsed()));
-        daemon.kill()?;
-        let (next, took) = start_ready(options, admin, &mut refused)?;
-        daemon = next;
-        slowest_start = slowest_start.max(took);
-    }
-    std::thread::sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
-    for proxy in [Some(&to_switch), Some(&to_issuer), to_store.as_ref()].into_iter().flatten() {
-        proxy.calm();
-    }
-    // its status tells of answers that never came, which this run is full of; the ledgers judge
-    bench.wait_any(Duration::from_secs(240))?;
-    let owed = wait_quiet(admin)?;
+    let stage = Stage::set(options, &mut dice)?;
+    let mut host = start_issuer(options, stage.issuer)?;
+    let mut load = Load { slowest_start: Duration::ZERO, refused: 0 };
+    let mut daemon = load.run(options, &stage, &mut dice)?;
+    let owed = wait_quiet(stage.admin)?;
     daemon.terminate(Duration::from_secs(30))?;
     host.terminate(Duration::from_secs(10))?;
-    let mut proxies =
-        vec![("terminal link", &to_switch.counts), ("issuer link", &to_issuer.counts)];
-    proxies.extend(to_store.as_ref().map(|proxy| ("store link", &proxy.counts)));
-    let mut faults = count_faults(options, &proxies)?;
+    let mut faults = count_faults(options, &stage.proxies)?;
     faults.insert("SIGKILL".to_owned(), options.kills.into());
     let reconciled = reconcile(options)?;
-    super::canary::search(
-        &options.dir,
-        postgres.as_ref().map(crate::postgres::Postgres::data).as_deref(),
-    )?;
+    let database = stage.postgres.as_ref().map(crate::postgres::Postgres::data);
+    super::canary::search(&options.dir, database.as_deref())?;
+    let Load { slowest_start, refused } = load;
     let report = ChaosReport { faults, reconciled, slowest_start, refused, owed };
+    ensure!(owed == 0.0, "reversals are still owed\n{}", report.text());
     for (kind, count) in &report.faults {
-        ensure!(
-            *count >= options.least,
-            "{kind} happened only {count} times: run longer\n{}",
-            report.text()
-        );
+        let text = report.text();
+        ensure!(*count >= options.least, "{kind} happened only {count} times: run longer\n{text}");
     }
     Ok(report)
 }
+
+/// What stands around the daemon: its files, its database, and a proxy on each connection.
+struct Stage {
+    _runtime: tokio::runtime::Runtime,
+    postgres: Option<crate::postgres::Postgres>,
+    admin: SocketAddr,
+    issuer: SocketAddr,
+    /// Where terminals connect.
+    terminals: SocketAddr,
+    proxies: Vec<(&'static str, Proxy)>,
+}
+
+impl Stage {
+    fn set(options: &ChaosOptions, dice: &mut Dice) -> anyhow::Result<Self> {
+        fs::create_dir_all(&options.dir)?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let [pos, admin, issuer] = [free_address()?, free_address()?, free_address()?];
+        let keys = Command::new(&options.interlock)
+            .args(["keys", "init", "card-data.key"])
+            .current_dir(&options.dir)
+            .output()?;
+        ensure!(keys.status.success(), "keys init failed");
+        let mut proxy =
+            |target, cut, rates| runtime.block_on(Proxy::start(target, cut, rates, dice.next()));
+        let to_switch = proxy(pos, Cut::Len2, LINKS)?;
+        let to_issuer = proxy(issuer, Cut::Ascii4, LINKS)?;
+        let places = |url| files::Places { pos, admin, issuer: to_issuer.address, url };
+        let mut store = None;
+        let postgres = match options.backend {
+            Backend::Sqlite => {
+                files::write(&options.dir, &places("sqlite://interlock.db".to_owned()))?;
+                None
+            }
+            Backend::Postgres => {
+                let server = crate::postgres::Postgres::start()?;
+                let local = SocketAddr::from(([127, 0, 0, 1], server.port()));
+                let way = proxy(local, Cut::Reads, STORE)?;
+                let direct = server.create("interlock")?;
+                let url = direct.replace(&local.to_string(), &way.address.to_string());
+                files::write(&options.dir, &places(url))?;
+                store = Some(("store link", way));
+                Some(server)
+            }
+        };
+        let terminals = to_switch.address;
+        let mut proxies = vec![("terminal link", to_switch), ("issuer link", to_issuer)];
+        proxies.extend(store);
+        Ok(Self { _runtime: runtime, postgres, admin, issuer, terminals, proxies })
+    }
+}
+
+/// The load, and the daemon's deaths under it.
+struct Load {
+    slowest_start: Duration,
+    /// Starts that ended because the way to the database broke.
+    refused: u64,
+}
+
+impl Load {
+    /// Gives the daemon of the last life, once every terminal knows what became of its sales.
+    fn run(
+        &mut self,
+        options: &ChaosOptions,
+        stage: &Stage,
+        dice: &mut Dice,
+    ) -> anyhow::Result<Process> {
+        let (mut daemon, _) = start_ready(options, stage.admin, &mut self.refused)?;
+        let seconds = options.sales / RATE + 1;
+        let mut bench = start_bench(options, stage.terminals, seconds)?;
+        let begun = Instant::now();
+        let length = Duration::from_secs(seconds);
+        let gap = length / (options.kills + 1);
+        for kill in 1..=options.kills {
+            let jitter = gap * u32::try_from(dice.below(500)).unwrap_or(0) / 1_000;
+            std::thread::sleep((gap * kill + jitter).saturating_sub(begun.elapsed()));
+            daemon.kill()?;
+            let (next, took) = start_ready(options, stage.admin, &mut self.refused)?;
+            daemon = next;
+            self.slowest_start = self.slowest_start.max(took);
+        }
+        std::thread::sleep(length.saturating_sub(begun.elapsed()));
+        for (_, proxy) in &stage.proxies {
+            proxy.calm();
+        }
+        // its status tells of answers that never came, which this run is full of; the ledgers judge
+        bench.wait_any(Duration::from_secs(240))?;
+        Ok(daemon)
+    }
+}
+
+/// Faults on the connections of terminals and issuers.
+const LINKS: Rates =
+    Rates { reset: 60, cut: 60, lost: 60, stall: 80, stall_for: Duration::from_millis(1_500) };
+/// Faults on the way to the database.
+const STORE: Rates =
+    Rates { reset: 16, cut: 24, lost: 16, stall: 20, stall_for: Duration::from_millis(700) };
 
 fn start_daemon(options: &ChaosOptions) -> anyhow::Result<Process> {
     Process::start(
@@ -281,10 +307,11 @@ fn reconcile(options: &ChaosOptions) -> anyhow::Result<String> {
 
 fn count_faults(
     options: &ChaosOptions,
-    proxies: &[(&str, &std::sync::Arc<Counts>)],
+    proxies: &[(&str, Proxy)],
 ) -> anyhow::Result<BTreeMap<String, u64>> {
     let mut faults = BTreeMap::new();
-    for (name, counts) in proxies {
+    for (name, proxy) in proxies {
+        let counts = &proxy.counts;
         let kinds = [
             ("reset", &counts.reset),
             ("cut", &counts.cut),
