@@ -384,7 +384,6 @@ mod tests {
 
     #[test]
     fn network_management_is_written_in_either_dialect() {
-        let fixtures = Fixtures::new();
         for (dialect, what, field, code) in [
             ("iso87-ascii", NetworkMessage::SignOn, 70, "001"),
             ("iso87-ascii", NetworkMessage::Echo, 70, "301"),
