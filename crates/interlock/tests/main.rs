@@ -8,3 +8,4 @@ mod keys;
 mod migrate;
 mod serve;
 mod support;
+mod systemd;

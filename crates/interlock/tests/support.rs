@@ -37,6 +37,15 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the binary with these arguments in `directory`; its log goes to a file there.
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(directory, arguments, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) fn start_with(
+        directory: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let errors = directory.join(format!("{}.err", arguments[0]));
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_interlock"));
         command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -46,6 +55,7 @@ impl Process {
                 command.env_remove(name);
             }
         }
+        command.envs(variables.iter().copied());
         let mut child = command.spawn().expect("started");
         let output = BufReader::new(child.stdout.take().expect("its output"));
         Self { child, output, errors }
