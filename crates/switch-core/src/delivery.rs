@@ -1,5 +1,7 @@
 //! Whether an approval reached its terminal (M10), and who stops waiting (M2).
 
+use std::time::Duration;
+
 use crate::{
     AskId, Change, Engine, Key, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
     ObligationWrite,
@@ -128,8 +130,11 @@ impl Txn {
     pub(crate) fn marked(&mut self, now: Now, core: &mut Core) {
         self.adopt = false;
         self.ours = true;
-        let due = self.obligation.as_ref().map_or(now.wall, |mark| mark.due);
-        let at = now.mono.plus(due.since(now.wall));
+        // of a node whose clock was ahead: never longer than it was to be
+        let wait = self.obligation.as_ref().map_or(Duration::ZERO, |mark| {
+            mark.due.since(now.wall).min(mark.due.since(mark.opened))
+        });
+        let at = now.mono.plus(wait);
         core.disarm(self.grace_timer, Timer::Grace(self.row.key));
         core.arm(at, Timer::Grace(self.row.key));
         self.grace_timer = Some(at);

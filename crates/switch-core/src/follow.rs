@@ -1,7 +1,7 @@
 //! A transaction that another node, or recovery, conducts: its row is read until its outcome stands there (M6).
 
 use crate::{
-    Effect, Engine, Found, Instant, Key, Now, Read, ReadFailed,
+    Effect, Engine, Found, Instant, Key, Now, ObligationStatus, Read, ReadFailed,
     core::{Core, Timer},
     txn::{Conclusion, Sending, Txn, is_newer},
 };
@@ -59,6 +59,11 @@ impl Txn {
         // what another node did with it, this life does not know
         self.delivery.all_known &= found.row.id == self.row.id && !is_newer(&found.row, &self.row);
         let more_late = found.row.late > self.row.late && found.row.id == self.row.id;
+        // what is settled, or another node's by now, is not adopted (M14)
+        self.adopt &= found.obligation.as_ref().is_some_and(|known| {
+            known.owner == core.config.node
+                && matches!(known.status, ObligationStatus::Owed | ObligationStatus::Marked)
+        });
         self.row = found.row;
         self.obligation = found.obligation;
         if !self.row.state.is_in_flight() {

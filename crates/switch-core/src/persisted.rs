@@ -166,11 +166,6 @@ impl Engine {
             self.core.by_id.insert(found.row.id, key);
             self.core.notice(Notice::Duplicate(crate::DuplicateResult::Joined));
         }
-        // what is settled, or another node's by now, is not adopted (M14)
-        let open = found.obligation.as_ref().is_some_and(|known| {
-            matches!(known.status, ObligationStatus::Owed | ObligationStatus::Marked)
-        });
-        txn.adopt &= open;
         txn.late += pending.late;
         txn.adopt_image(now, found, &mut self.core);
         txn.arm_askers(&mut self.core);
