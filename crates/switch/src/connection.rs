@@ -124,18 +124,20 @@ impl TerminalConnection {
         tokio::select! {
             biased;
             // What the terminal did is seen before anything is written to it.
-            ready = self.link.ready(read) => ready.map_err(End::Link),
-            _room = port.asks.acquire(), if all_full => Ok(()),
+            ready = self.link.ready(read) => ready.map_err(End::Link)?,
+            _room = port.asks.acquire(), if all_full => {}
             command = self.commands.recv() => {
-                let mut next = command;
-                while let Some(command) = next {
+                if let Some(command) = command {
                     self.on_command(command)?;
-                    next = self.commands.try_recv().ok();
                 }
-                Ok(())
             }
-            () = port.stopping.cancelled(), if !draining => Ok(()),
+            () = port.stopping.cancelled(), if !draining => {}
         }
+        // A terminal that sends without a pause still gets its answers.
+        while let Ok(command) = self.commands.try_recv() {
+            self.on_command(command)?;
+        }
+        Ok(())
     }
 
     fn bounds(&self) -> &Bounds {

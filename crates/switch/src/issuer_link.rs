@@ -140,13 +140,15 @@ impl IssuerLink {
             ready = self.connection.ready(read) => ready.map_err(|ended| describe(&ended))?,
             _room = answers.acquire(), if !read => {}
             command = self.queue.recv() => {
-                let mut next = command;
-                while let Some(command) = next {
+                if let Some(command) = command {
                     self.on_command(command);
-                    next = self.queue.try_recv().ok();
                 }
             }
             () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        // An issuer that sends without a pause still gets its requests.
+        while let Ok(command) = self.queue.try_recv() {
+            self.on_command(command);
         }
         self.session.handle_timeout(clock::mono());
         self.reset_if_stalled()

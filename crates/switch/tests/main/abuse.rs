@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iso8583::{Message, Mti};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     host::{Deed, approval},
@@ -47,6 +47,20 @@ async fn zero_lengths_are_keepalives_until_they_are_a_flood() {
     assert_eq!(code(&terminal.ask(&purchase(1, 100)).await), "00", "five keep-alives do no harm");
     terminal.write(&[0; 40]).await;
     assert!(terminal.is_closed().await, "twenty within a second");
+    node.running.drain().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zero_lengths_are_sent_back_where_the_listener_says_so() {
+    let node = Node::start_with(|settings| {
+        settings.listeners[0].keepalive = switch::config::Keepalive::Echo;
+    })
+    .await;
+    let mut terminal = node.terminal().await;
+    terminal.write(&[0; 4]).await;
+    let mut echoed = [1; 4];
+    terminal.stream.read_exact(&mut echoed).await.expect("sent back");
+    assert_eq!(echoed, [0; 4]);
     node.running.drain().await.expect("a good end");
 }
 
