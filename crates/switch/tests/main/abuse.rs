@@ -273,3 +273,48 @@ async fn no_card_number_reaches_the_database() {
     }
     node.running.drain().await.expect("a good end");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_is_no_approval_for_a_terminal_that_does_not_take_parts() {
+    let node = Node::start().await;
+    node.host.conduct(|message| {
+        let mut part = approval(message);
+        if message.mti().class() == 2 {
+            part.set_text(4, "000000000060");
+            part.set_text(39, "10");
+        }
+        Deed::Answer(vec![part])
+    });
+    let mut terminal = node.terminal().await;
+    assert_eq!(code(&terminal.ask(&purchase(1, 100)).await), "98", "M13");
+    until("it was reversed", || async { !node.host.seen("0400").is_empty() }).await;
+    let mut takes = purchase(2, 100);
+    takes.set_text(60, "22000001000601");
+    let answer = terminal.ask(&takes).await;
+    assert_eq!(code(&answer), "10", "60.6 is 1");
+    assert_eq!(answer.text(4).as_deref(), Some("000000000060"));
+    node.running.drain().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_after_a_refusal_is_reversed() {
+    let node = Node::start().await;
+    node.host.conduct(|message| {
+        let good = approval(message);
+        if message.mti().class() != 2 {
+            return Deed::Answer(vec![good]);
+        }
+        let mut refusal = approval(message);
+        refusal.set_text(39, "51");
+        Deed::Answer(vec![refusal, good])
+    });
+    let mut terminal = node.terminal().await;
+    assert_eq!(code(&terminal.ask(&purchase(1, 100)).await), "51");
+    until("it was reversed", || async { !node.host.seen("0401").is_empty() }).await;
+    assert_eq!(
+        code(&terminal.ask(&purchase(1, 100)).await),
+        "51",
+        "M6: a refusal once given stays"
+    );
+    node.running.drain().await.expect("a good end");
+}
