@@ -29,7 +29,7 @@ use crate::{
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("admin.listen {listen}: {source}")]
+#[error("admin.listen: cannot listen on {listen}")]
 pub struct AdminError {
     listen: String,
     source: io::Error,

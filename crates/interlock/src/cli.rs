@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Leaf, Span};
+use crate::config::{Address, Leaf, Span};
 
 /// An acquirer-side ISO 8583 transaction switch.
 #[derive(Debug, Parser)]
@@ -68,7 +68,7 @@ pub(crate) enum Command {
     #[command(after_help = ENCODE_HELP)]
     Encode(Encode),
     /// Finds and shows transactions of a running node
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  interlock txn find --terminal 12345678")]
     Txn(Txn),
     /// Shows the links of a running node to its issuers
     #[command(after_help = "Example:\n  interlock links --admin 127.0.0.1:8580")]
@@ -77,10 +77,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  interlock reversals --status any --limit 20")]
     Reversals(Reversals),
     /// Makes keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  interlock keys init card-data.key")]
     Keys(Keys),
     /// Makes dialect files
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  interlock dialect import SPEC.yaml")]
     Dialect(Dialect),
 }
 
@@ -96,8 +96,8 @@ pub(crate) struct Dev {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Issuer {
     /// Where it listens
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: String,
+    #[arg(long, value_name = "ADDR", value_parser = Address::of_text)]
+    pub(crate) listen: Address,
     /// The dialect that it speaks
     #[arg(long, value_name = "NAME")]
     pub(crate) dialect: String,
@@ -116,8 +116,8 @@ pub(crate) struct Issuer {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// The switch's listener
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) target: String,
+    #[arg(long, value_name = "ADDR", value_parser = Address::of_text)]
+    pub(crate) target: Address,
     /// The dialect of the terminals
     #[arg(long, value_name = "NAME")]
     pub(crate) dialect: String,

@@ -55,6 +55,10 @@ pub fn describe() {
     for (name, text) in histograms {
         describe_histogram!(name, Unit::Seconds, text);
     }
+    counter!("interlock_undelivered_total").increment(0);
+    for reason in ["issuer_in_flight", "store_down", "store_lag", "numbers", "draining", "memory"] {
+        counter!("interlock_shed_total", "reason" => reason).increment(0);
+    }
 }
 
 /// An answer to a message read at `read` was written.
@@ -72,10 +76,16 @@ pub(crate) fn link_up(issuer: &Name, endpoint: &str, up: bool) {
     if up { links.increment(1.0) } else { links.decrement(1.0) }
 }
 
-/// So that a link that was never up is seen as down.
+/// So that a link that was never up is seen as down, and what never happened with its issuer as zero.
 pub(crate) fn link_known(issuer: &Name, endpoint: &str) {
     let labels = [("issuer", issuer.to_string()), ("endpoint", endpoint.to_owned())];
     gauge!("interlock_link_up", &labels).increment(0.0);
+    counter!("interlock_late_answers_total", "issuer" => issuer.clone()).increment(0);
+    for result in ["confirmed", "refused", "unanswered", "withdrawn"] {
+        let issuer = issuer.clone();
+        counter!("interlock_reversals_total", "issuer" => issuer, "result" => result).increment(0);
+    }
+    let _seen = histogram!("interlock_issuer_seconds", "issuer" => issuer.clone());
 }
 
 pub(crate) fn issuer_stray(issuer: &Name, reason: &'static str) {

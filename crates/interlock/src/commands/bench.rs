@@ -40,7 +40,7 @@ pub(crate) async fn run(options: &Bench) -> anyhow::Result<ExitCode> {
 /// The options of the load, with its files read.
 fn bench_options(options: &Bench) -> anyhow::Result<BenchOptions> {
     let dialect = dialects::for_command(&options.dialect)?;
-    let mut bench = BenchOptions::new(options.target.clone(), dialect);
+    let mut bench = BenchOptions::new(options.target.to_string(), dialect);
     bench.framing = options.framing.map(crate::cli::FramingName::framing);
     bench.pace = options.rate.map_or(Pace::Closed, Pace::Rate);
     bench.connections = options.connections;

@@ -16,7 +16,7 @@ pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
         None => Script::by_amount(),
     };
     let issuer = Simulator::start(IssuerOptions {
-        listen: options.listen.clone(),
+        listen: options.listen.to_string(),
         dialect,
         framing: options.framing.map(crate::cli::FramingName::framing),
         script,

@@ -21,7 +21,7 @@ use std::{
 pub(crate) use fault::{Fault, Faults};
 pub(crate) use settings::Settings;
 pub(crate) use text::LogFormat;
-pub(crate) use value::{Leaf, Span};
+pub(crate) use value::{Address, Leaf, Span};
 
 use section::Section;
 use source::Source;

@@ -21,7 +21,7 @@ use crate::ledger::LedgerError;
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: String,
