@@ -84,7 +84,6 @@ fn backend(text: &str) -> Result<Backend, String> {
 
 impl Chaos {
     /// Runs it; true if nothing was found.
-    #[expect(clippy::print_stdout, reason = "a chore speaks on the terminal")]
     pub(crate) fn run(&self, top: &Path) -> anyhow::Result<bool> {
         if self.program.is_none()
             && !cargo(top, &["build", "-q", "--release", "-p", "interlock"], &[])?
@@ -98,24 +97,39 @@ impl Chaos {
             None => vec![Backend::Sqlite, Backend::Postgres],
         };
         for backend in backends {
-            let options = ChaosOptions {
-                interlock: self.program.clone().unwrap_or_else(|| target.join("release/interlock")),
-                backend,
-                sales: self.sales,
-                kills: self.kills,
-                seed: self.seed,
-                least: self.least,
-                dir: chaos::run_dir(&target, backend, self.seed),
-            };
-            println!(
-                "chaos: {backend:?}, {} sales, {} kills, seed {}",
-                self.sales, self.kills, self.seed
-            );
+            let program = self.program.clone();
+            let interlock = program.unwrap_or_else(|| target.join("release/interlock"));
+            if !self.prove(&target, interlock, backend)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs it on one store, again with twice the sales where a kind of fault happened too seldom; true if that was enough.
+    #[expect(clippy::print_stdout, reason = "a chore speaks on the terminal")]
+    fn prove(&self, target: &Path, interlock: PathBuf, backend: Backend) -> anyhow::Result<bool> {
+        let mut options = ChaosOptions {
+            interlock,
+            backend,
+            sales: self.sales,
+            kills: self.kills,
+            seed: self.seed,
+            dir: PathBuf::new(),
+        };
+        for _ in 0..3 {
+            options.dir = chaos::run_dir(target, backend, options.seed);
+            let ChaosOptions { sales, kills, seed, .. } = options;
+            println!("chaos: {backend:?}, {sales} sales, {kills} kills, seed {seed}");
             let report = chaos::run(&options)?;
             println!("{}", report.text());
             std::fs::remove_dir_all(&options.dir)?;
+            let Some((kind, count)) = report.scarce(self.least) else { return Ok(true) };
+            println!("{kind} happened only {count} times: again, with more sales");
+            options.sales *= 2;
+            options.seed += 1;
         }
-        Ok(true)
+        Ok(false)
     }
 }
 

@@ -56,74 +56,74 @@ issuer = "host"
     Ok(())
 }
 
-/// Each behaviour with a probability that brings it at least 20 times in 2,000 sales.
+/// Each behaviour with a probability that brings it well over 20 times in 2,000 sales.
 const SCRIPT: &str = r#"seed = 7
 
 [[rule]]
 name = "silent, charged"
 do = "silent"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "silent, not charged"
 do = "silent"
 posting = "never"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "late"
 do = "late"
 for = "1500ms"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "just in time"
 do = "delay"
 for = "990ms"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "twice"
 do = "twice"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "other amount"
 do = "wrong-amount"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "other STAN"
 do = "wrong-stan"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "malformed"
 do = "malformed"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "hang up, charged"
 do = "hang-up"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "hang up, not charged"
 do = "hang-up"
 posting = "never"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "declined"
 do = "decline"
 code = "51"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "unknown code"
 do = "decline"
 code = "68"
-probability = 0.035
+probability = 0.06
 
 [[rule]]
 name = "reversal unanswered"
