@@ -35,9 +35,8 @@ impl Node {
         let key = config.key_file();
         if !key.exists() {
             let key = key.display();
-            bail!(
-                "card_data.key_file {key} does not exist: make it with `interlock keys init {key}`"
-            );
+            let message = format!("{key} does not exist: make it with `interlock keys init {key}`");
+            return Err(config.fault("card_data.key_file", message).into());
         }
         let settings = config.runtime().context("a dialect was not loaded")?;
         switch::describe();

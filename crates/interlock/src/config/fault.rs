@@ -35,6 +35,12 @@ impl Faults {
         Self { file: file.to_owned(), list }
     }
 
+    /// One fault of `file`, without a line; an empty `key` means the file as a whole.
+    pub(crate) fn one(file: &Path, key: &str, message: String) -> Self {
+        let key = key.to_owned();
+        Self::new(file, vec![Fault { file: None, variable: None, line: None, key, message }])
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.list.len()

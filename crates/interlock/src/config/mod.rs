@@ -45,13 +45,8 @@ impl Config {
     /// # Errors
     /// All faults of the file.
     pub(crate) fn load(file: &Path) -> Result<Self, Faults> {
-        let text = fs::read_to_string(file).map_err(|error| {
-            let message = format!("cannot be read: {error}");
-            Faults::new(
-                file,
-                vec![Fault { file: None, variable: None, line: None, key: String::new(), message }],
-            )
-        })?;
+        let text = fs::read_to_string(file)
+            .map_err(|error| Faults::one(file, "", format!("cannot be read: {error}")))?;
         Self::parse(file, &text, std::env::vars())
     }
 
@@ -74,6 +69,11 @@ impl Config {
         let dialects = dialects::load(&settings, &directory, &source);
         source.finish(file)?;
         Ok(Self { settings, dialects, directory, file: file.to_owned() })
+    }
+
+    /// What is wrong with `key`, found only when its value was used.
+    pub(crate) fn fault(&self, key: &str, message: String) -> Faults {
+        Faults::one(&self.file, key, message)
     }
 
     /// The store's address with the path of `sqlite://` made relative to this process.
