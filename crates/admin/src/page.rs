@@ -89,7 +89,16 @@ pub(crate) async fn status(State(shared): State<Shared>) -> Response {
     };
     let seconds = |quantile| {
         let bound = figures.quantile("interlock_transaction_seconds", quantile);
-        bound.map_or_else(|| "–".to_owned(), |bound| format!("≤ {:.0} ms", bound * 1000.0))
+        bound.map_or_else(
+            || "–".to_owned(),
+            |bound| {
+                if bound < 1.0 {
+                    format!("≤ {:.0} ms", bound * 1000.0)
+                } else {
+                    format!("≤ {bound:.0} s")
+                }
+            },
+        )
     };
     page.figures = vec![
         ("approved", ended("approved")),
