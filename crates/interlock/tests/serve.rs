@@ -168,7 +168,7 @@ fn it_refuses_to_start_without_its_key_and_names_the_command() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("interlock.toml");
     fs::write(&file, configuration("127.0.0.1:1", "")).expect("written");
-    let output = interlock().args(["serve", "--config"]).arg(&file).assert().code(1);
+    let output = interlock().args(["serve", "--config"]).arg(&file).assert().code(2);
     let errors = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
     assert!(errors.contains("interlock keys init"), "{errors}");
 }
