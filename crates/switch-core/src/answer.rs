@@ -88,8 +88,16 @@ impl Txn {
     /// M9: recorded, never obeyed.
     fn on_late_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
         core.notice(Notice::LateAnswer(answer.issuer.clone()));
-        if !self.durable || (self.row.state.is_in_flight() && !self.ours) {
-            // its node, or recovery, will time it out and reverse it
+        if !self.durable {
+            return;
+        }
+        if self.row.state.is_in_flight() && !self.ours {
+            // its node, or recovery, concludes it: only then can be said whether this approval is the committed outcome
+            if answer.approves && !core.has(Bug::LateApprovalForgotten) {
+                self.late += 1;
+                self.approval_seen = true;
+                core.follow(now, self.row.key);
+            }
             return;
         }
         if answer.approves {

@@ -272,6 +272,29 @@ fn m9_a_late_approval_is_recorded_and_reversed_never_obeyed() {
 }
 
 #[test]
+fn m9_an_approval_that_comes_to_another_node_than_its_own_waits_for_the_outcome() {
+    for (code, owed) in [("51", "Owed"), ("00", "-")] {
+        let mut rig = Rig::new();
+        let mut other = Rig::new();
+        other.buy(1);
+        other.written();
+        let mut found = other.rows.get(&key()).expect("row").clone();
+        found.row.node = switch_core::NodeNo(2);
+        rig.rows.insert(key(), found);
+        let answer = other.answer("00");
+        rig.tell(Event::Answer(Box::new(answer)));
+        rig.pass(seconds(1));
+        rig.look();
+        other.answered(code);
+        rig.rows.insert(key(), other.rows.get(&key()).expect("row").clone());
+        rig.pass(seconds(1));
+        let found = rig.rows.get(&key()).expect("row");
+        let status = found.obligation.as_ref().map(|known| format!("{:?}", known.status));
+        assert_eq!(status.as_deref().unwrap_or("-"), owed, "its node got {code}: {}", rig.look());
+    }
+}
+
+#[test]
 fn m9_a_late_refusal_withdraws_a_reversal_that_was_not_written() {
     let mut rig = Rig::new();
     rig.buy(1);
