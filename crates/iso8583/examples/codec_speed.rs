@@ -47,14 +47,8 @@ impl Bench {
         sale()?.encode(&cup, &mut buffer)?;
         let request = buffer.split().freeze();
         let terminal = Message::decode(&cup, request.clone())?;
-        let mut bench = Self {
-            cup,
-            iso87,
-            request,
-            forwarded: Bytes::new(),
-            answered: Bytes::new(),
-            terminal,
-        };
+        let mut bench =
+            Self { cup, iso87, request, forwarded: Bytes::new(), answered: Bytes::new(), terminal };
         let issuers = bench.for_issuer(&bench.terminal)?;
         issuers.encode(&bench.iso87, &mut buffer)?;
         bench.forwarded = buffer.split().freeze();

@@ -6,7 +6,9 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::digits::Filler;
 use crate::value::ValueError;
+use crate::word;
 
 /// Primary account number, the number of a card (data element 2): up to 19 digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Zeroize, ZeroizeOnDrop)]
@@ -31,6 +33,14 @@ impl Pan {
             pan.len += 1;
         }
         Ok(pan)
+    }
+
+    /// The card number in packed digits that were looked at.
+    pub(crate) fn packed(packed: &[u8], count: usize, filler: Filler) -> Option<Self> {
+        let mut pan =
+            Self { digits: [0; 19], len: u8::try_from(count).ok().filter(|len| *len > 0)? };
+        word::unpack(packed, filler, pan.digits.get_mut(..count)?);
+        Some(pan)
     }
 
     /// The clear digits.
@@ -92,6 +102,14 @@ impl Track2 {
             track.len += 1;
         }
         Ok(track)
+    }
+
+    /// The track in packed characters.
+    pub(crate) fn packed(packed: &[u8], count: usize, filler: Filler) -> Option<Self> {
+        let mut track =
+            Self { text: [0; 40], len: u8::try_from(count).ok().filter(|len| *len > 0)? };
+        word::unpack(packed, filler, track.text.get_mut(..count)?);
+        Some(track)
     }
 
     /// The clear track.

@@ -15,6 +15,7 @@ use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
 use crate::kind::Kind;
 use crate::message::Message;
+use crate::plan::Plan;
 
 pub use faults::{DialectError, Fault as DialectFault};
 pub use identity::{Element, Elements, Original};
@@ -59,6 +60,8 @@ pub struct Dialect {
     secondary: Secondary,
     /// By number; always 129.
     fields: Vec<Option<FieldSpec>>,
+    /// By number - 1, made from `fields`.
+    plans: Box<[Plan; 128]>,
     elements: Elements,
     kinds: Vec<KindRow>,
     /// By cause number; nothing for the issuer's own.
@@ -115,6 +118,12 @@ impl Dialect {
     #[must_use]
     pub fn field(&self, number: u8) -> Option<&FieldSpec> {
         self.fields.get(usize::from(number))?.as_ref()
+    }
+
+    /// The short road to the field `number`, if the dialect defines it and it has one.
+    #[inline]
+    pub(crate) fn plan(&self, number: u8) -> Option<Plan> {
+        self.plans.get(usize::from(number.wrapping_sub(1))).copied()
     }
 
     /// All its fields, by number.

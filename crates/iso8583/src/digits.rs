@@ -52,12 +52,6 @@ pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(hex_value(*high)? << 4 | hex_value(*low)?)).collect()
 }
 
-/// The nibbles of `count` packed digits, without the filler.
-pub(crate) fn nibbles(packed: &[u8], count: usize, filler: Filler) -> impl Iterator<Item = u8> {
-    let skip = usize::from(filler == Filler::Left && count % 2 == 1);
-    packed.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).skip(skip).take(count)
-}
-
 /// Appends nibbles packed two a byte; an odd count gets `fill` on the side that `filler` says.
 pub(crate) fn pack(
     nibbles: impl ExactSizeIterator<Item = u8>,
@@ -98,7 +92,9 @@ mod tests {
             let mut out = Vec::new();
             pack(digits.iter().copied(), filler, 0, |byte| out.push(byte));
             assert_eq!(out, packed);
-            assert_eq!(nibbles(packed, digits.len(), filler).collect::<Vec<_>>(), digits);
+            let mut again = vec![0; digits.len()];
+            crate::word::unpack(packed, filler, &mut again);
+            assert!(again.iter().zip(digits).all(|(text, digit)| text - b'0' == *digit));
         }
     }
 

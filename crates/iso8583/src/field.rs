@@ -1,6 +1,6 @@
 //! A field of a dialect as independent axes: content × encoding × length × padding.
 
-use crate::digits::Filler;
+use crate::form::Form;
 
 /// What a field may hold; decides in what its length is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,63 +234,23 @@ impl FieldSpec {
         }
     }
 
-    /// How the slot of a decoded message remembers what its bytes are.
+    /// What the bytes of a value of this field are.
     pub(crate) const fn form(&self) -> Form {
         match (self.content, self.encoding, self.padding.left) {
-            (_, Encoding::Ascii, _) => Form::Ascii,
-            (_, Encoding::Gbk, _) => Form::Gbk,
-            (_, Encoding::Raw, _) => Form::Raw,
-            (_, Encoding::Hex, _) => Form::Hex,
             (Content::Signed, Encoding::Bcd, _) => Form::SignedBcd,
             (Content::Track, Encoding::Bcd, false) => Form::TrackRight,
             (Content::Track, Encoding::Bcd, true) => Form::TrackLeft,
             (_, Encoding::Bcd, false) => Form::BcdRight,
             (_, Encoding::Bcd, true) => Form::BcdLeft,
-        }
-    }
-}
-
-/// What the bytes of a value in a message are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// There is no such value.
-    Absent,
-    Ascii,
-    Gbk,
-    /// Packed digits, filler on the right.
-    BcdRight,
-    /// Packed digits, filler on the left.
-    BcdLeft,
-    /// Packed track characters, filler on the right.
-    TrackRight,
-    /// Packed track characters, filler on the left.
-    TrackLeft,
-    /// A sign byte and packed digits.
-    SignedBcd,
-    Raw,
-    Hex,
-    /// Set by us, as UTF-8 text.
-    OwnText,
-    /// Set by us, as bytes.
-    OwnBytes,
-    /// Set by us, and longer than any field can be.
-    TooLong,
-}
-
-impl Form {
-    pub(crate) const fn filler(self) -> Filler {
-        match self {
-            Self::BcdLeft | Self::TrackLeft | Self::SignedBcd => Filler::Left,
-            Self::Absent
-            | Self::Ascii
-            | Self::Gbk
-            | Self::BcdRight
-            | Self::TrackRight
-            | Self::Raw
-            | Self::Hex
-            | Self::OwnText
-            | Self::OwnBytes
-            | Self::TooLong => Filler::Right,
+            (_, Encoding::Gbk, _) => Form::Gbk,
+            (_, Encoding::Raw, _) if self.tlv => Form::Tlv,
+            (_, Encoding::Raw, _) => Form::Raw,
+            (_, Encoding::Hex, _) => Form::Hex,
+            (Content::Digits, Encoding::Ascii, _) => Form::Digits,
+            (Content::Track, Encoding::Ascii, _) => Form::Track,
+            (Content::Signed, Encoding::Ascii, _) => Form::Signed,
+            (Content::Alphanumeric, Encoding::Ascii, _) => Form::Printable,
+            (Content::Text | Content::Binary, Encoding::Ascii, _) => Form::Ascii,
         }
     }
 }

@@ -88,16 +88,25 @@ impl Framing {
     /// # Errors
     /// The header cannot say that length; nothing was appended.
     pub fn write(self, length: usize, to: &mut BytesMut) -> Result<(), FramingError> {
+        let mut header = [0; 4];
+        let header = header.get_mut(..self.header_length()).unwrap_or_default();
+        self.write_at(length, header)?;
+        to.put_slice(header);
+        Ok(())
+    }
+
+    /// Writes the length header of a message of `length` bytes over `to`.
+    pub(crate) fn write_at(self, length: usize, to: &mut [u8]) -> Result<(), FramingError> {
         let too_long = FramingError::TooLong { length, max: self.max() };
         let small = u16::try_from(length).map_err(|_| too_long)?;
-        match self {
-            Self::Len2 => to.put_u16(small),
-            Self::Ascii4 if length > self.max() => return Err(too_long),
-            Self::Ascii4 => {
-                for unit in [1000, 100, 10, 1] {
-                    to.put_u8(b'0' + u8::try_from(small / unit % 10).unwrap_or(0));
-                }
+        let digit = |unit: u16| b'0' + u8::try_from(small / unit % 10).unwrap_or(0);
+        match (self, to) {
+            (Self::Len2, [high, low]) => [*high, *low] = small.to_be_bytes(),
+            (Self::Ascii4, _) if length > self.max() => return Err(too_long),
+            (Self::Ascii4, [a, b, c, d]) => {
+                [*a, *b, *c, *d] = [digit(1000), digit(100), digit(10), digit(1)];
             }
+            (Self::Len2 | Self::Ascii4, _) => {}
         }
         Ok(())
     }

@@ -1,30 +1,17 @@
 //! One message: the frame that it came in, where its fields stand, and what was set since.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::card::{Pan, PinBlock, Track2};
-use crate::digits::{Filler, from_hex, hex_digit, nibbles, to_hex};
-use crate::field::Form;
+use crate::form::Form;
 use crate::header::Header;
 use crate::mti::Mti;
-use crate::tlv::TlvIter;
-use crate::value::Stan;
+use crate::slots::{Slot, Slots};
+use crate::word;
 
-/// Where one value stands: in the frame if it was read, in `own` if it was set.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    pub(crate) at: u32,
-    /// Digits or characters of a packed value, bytes of every other.
-    pub(crate) len: u16,
-    pub(crate) form: Form,
-}
-
-impl Slot {
-    pub(crate) const ABSENT: Self = Self { at: 0, len: 0, form: Form::Absent };
-}
+/// Room for the values that are set, taken with the first of them: enough for nearly every message.
+const OWN: usize = 256;
 
 /// An ISO 8583 message.
 ///
@@ -39,7 +26,7 @@ pub struct Message {
     pub(crate) own: Vec<u8>,
     /// Bit n - 1 stands for field n.
     pub(crate) present: u128,
-    pub(crate) slots: [Slot; 129],
+    pub(crate) slots: Slots,
 }
 
 impl Message {
@@ -52,7 +39,7 @@ impl Message {
             frame: Bytes::new(),
             own: Vec::new(),
             present: 0,
-            slots: [Slot::ABSENT; 129],
+            slots: Slots::EMPTY,
         }
     }
 
@@ -95,131 +82,24 @@ impl Message {
     }
 
     pub(crate) fn slot(&self, number: u8) -> Slot {
-        self.slots.get(usize::from(number)).copied().unwrap_or(Slot::ABSENT)
+        self.slots.get(number)
+    }
+
+    /// What stands from the first byte of a value on, in the frame or in what was set.
+    #[inline]
+    pub(crate) fn rest(&self, slot: Slot) -> &[u8] {
+        let store = match slot.form {
+            Form::OwnText | Form::OwnBytes => self.own.as_slice(),
+            _ => &*self.frame,
+        };
+        let at = usize::try_from(slot.at).unwrap_or(usize::MAX);
+        store.get(at..).unwrap_or(&[])
     }
 
     /// The bytes of a value as they stand in the frame or in what was set.
+    #[inline]
     pub(crate) fn raw(&self, slot: Slot) -> &[u8] {
-        let len = usize::from(slot.len);
-        let (store, bytes) = match slot.form {
-            Form::Absent | Form::TooLong => return &[],
-            Form::OwnText | Form::OwnBytes => (self.own.as_slice(), len),
-            Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
-                (&*self.frame, len.div_ceil(2))
-            }
-            Form::SignedBcd => (&*self.frame, 1 + len.saturating_sub(1).div_ceil(2)),
-            Form::Ascii | Form::Gbk | Form::Raw | Form::Hex => (&*self.frame, len),
-        };
-        let at = usize::try_from(slot.at).unwrap_or(usize::MAX);
-        at.checked_add(bytes).and_then(|end| store.get(at..end)).unwrap_or(&[])
-    }
-
-    /// The field `number` as text: digits without filler, tracks with `=`, fixed text with the spaces
-    /// that fill it, bytes as upper-case hexadecimal. Borrowed where the wire has it so.
-    #[must_use]
-    pub fn text(&self, number: u8) -> Option<Cow<'_, str>> {
-        let slot = self.slot(number);
-        let raw = self.raw(slot);
-        let text = match slot.form {
-            Form::Absent | Form::TooLong => return None,
-            Form::Ascii | Form::Hex | Form::OwnText => {
-                Cow::Borrowed(std::str::from_utf8(raw).unwrap_or(""))
-            }
-            Form::Gbk => encoding_rs::GBK.decode_without_bom_handling(raw).0,
-            Form::BcdLeft | Form::BcdRight => {
-                let digits = nibbles(raw, usize::from(slot.len), slot.form.filler());
-                Cow::Owned(digits.map(|nibble| char::from(b'0' + nibble)).collect())
-            }
-            Form::TrackLeft | Form::TrackRight => {
-                let characters = nibbles(raw, usize::from(slot.len), slot.form.filler());
-                Cow::Owned(characters.map(track_character).collect())
-            }
-            Form::SignedBcd => {
-                let (sign, packed) = raw.split_first().unwrap_or((&b'C', &[]));
-                let digits = nibbles(packed, usize::from(slot.len).saturating_sub(1), Filler::Left);
-                let digits = digits.map(|nibble| char::from(b'0' + nibble));
-                Cow::Owned(std::iter::once(char::from(*sign)).chain(digits).collect())
-            }
-            Form::Raw | Form::OwnBytes => Cow::Owned(to_hex(raw)),
-        };
-        Some(text)
-    }
-
-    /// The field `number` as bytes; of a field that is text, the bytes of the text.
-    #[must_use]
-    pub fn binary(&self, number: u8) -> Option<Cow<'_, [u8]>> {
-        let slot = self.slot(number);
-        match slot.form {
-            Form::Raw | Form::OwnBytes => Some(Cow::Borrowed(self.raw(slot))),
-            Form::Hex => from_hex(self.raw(slot)).map(Cow::Owned),
-            _ => Some(match self.text(number)? {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            }),
-        }
-    }
-
-    /// The number that a field of up to eighteen digits says; nothing if it is absent or not digits.
-    /// Allocates nothing.
-    #[must_use]
-    pub fn number(&self, number: u8) -> Option<u64> {
-        let slot = self.slot(number);
-        let raw = self.raw(slot);
-        if slot.len == 0 || slot.len > 18 {
-            return None;
-        }
-        let add = |sum: u64, digit: u8| (digit <= 9).then(|| sum * 10 + u64::from(digit));
-        match slot.form {
-            Form::BcdLeft | Form::BcdRight => {
-                nibbles(raw, usize::from(slot.len), slot.form.filler()).try_fold(0, add)
-            }
-            Form::Ascii | Form::OwnText => {
-                raw.iter().map(|byte| byte.wrapping_sub(b'0')).try_fold(0, add)
-            }
-            _ => None,
-        }
-    }
-
-    /// The tags and values of field 55, in wire order; none if it is absent or not binary.
-    #[must_use]
-    pub fn tlv55(&self) -> TlvIter<'_> {
-        let slot = self.slot(55);
-        match slot.form {
-            Form::Raw | Form::OwnBytes => TlvIter::new(self.raw(slot)),
-            _ => TlvIter::new(&[]),
-        }
-    }
-
-    /// The card's number: of data element 2, else of track 2 (35), else of track 3 (36, after its two
-    /// digits of format code).
-    #[must_use]
-    pub fn pan(&self) -> Option<Pan> {
-        if let Some(digits) = self.text(2) {
-            return Pan::new(&digits).ok();
-        }
-        if let Some(pan) = self.track2().as_ref().and_then(Track2::pan) {
-            return Some(pan);
-        }
-        let track3 = self.text(36)?;
-        Pan::new(track3.get(2..)?.split_once('=')?.0).ok()
-    }
-
-    /// Track 2 (data element 35).
-    #[must_use]
-    pub fn track2(&self) -> Option<Track2> {
-        Track2::new(&self.text(35)?).ok()
-    }
-
-    /// The PIN block (data element 52), if it has eight bytes.
-    #[must_use]
-    pub fn pin_block(&self) -> Option<PinBlock> {
-        self.binary(52)?.as_ref().try_into().ok().map(PinBlock::new)
-    }
-
-    /// The system trace audit number (data element 11).
-    #[must_use]
-    pub fn stan(&self) -> Option<Stan> {
-        Stan::parse(&self.text(11)?).ok()
+        self.rest(slot).get(..slot.form.bytes(usize::from(slot.len))).unwrap_or(&[])
     }
 
     /// Sets the field `number` (2 to 128) to a text; bytes are given as hexadecimal text or by
@@ -234,49 +114,103 @@ impl Message {
     }
 
     fn set(&mut self, number: u8, value: &[u8], form: Form) {
+        self.set_with(number, value.len(), form, |own| own.extend_from_slice(value));
+    }
+
+    /// Sets the field `number` to `len` bytes that `push` appends.
+    #[inline]
+    fn set_with(&mut self, number: u8, len: usize, form: Form, push: impl FnOnce(&mut Vec<u8>)) {
         if !(2..=128).contains(&number) {
             return;
         }
-        let Some(slot) = self.slots.get_mut(usize::from(number)) else { return };
-        *slot = match (u32::try_from(self.own.len()), u16::try_from(value.len())) {
+        if self.own.capacity() == 0 {
+            self.own.reserve(OWN);
+        }
+        let slot = match (u32::try_from(self.own.len()), u16::try_from(len)) {
             (Ok(at), Ok(len)) => {
-                self.own.extend_from_slice(value);
+                push(&mut self.own);
                 Slot { at, len, form }
             }
             _ => Slot { form: Form::TooLong, ..Slot::ABSENT },
         };
+        self.place(number, slot);
+    }
+
+    fn place(&mut self, number: u8, slot: Slot) {
+        self.slots.put(number, slot);
         self.present |= 1 << (number - 1);
     }
 
     /// Takes the field `number` out.
     pub fn remove(&mut self, number: u8) {
-        if let (2..=128, Some(slot)) = (number, self.slots.get_mut(usize::from(number))) {
-            *slot = Slot::ABSENT;
+        if (2..=128).contains(&number) && self.has(number) {
+            self.slots.put(number, Slot::ABSENT);
             self.present &= !(1 << (number - 1));
         }
     }
 
-    /// Sets the field `number` to what `other` has there, or takes it out if `other` has none.
+    /// Sets the field `number` to what `other` has there, or takes it out if `other` has none. The frame
+    /// of `other` is kept rather than copied where that changes nothing.
     pub fn copy(&mut self, number: u8, other: &Self) {
         let slot = other.slot(number);
+        let (raw, len) = (other.raw(slot), usize::from(slot.len));
         match slot.form {
             Form::Absent | Form::TooLong => self.remove(number),
-            Form::Raw | Form::OwnBytes => self.set_binary(number, other.raw(slot)),
+            _ if self.shares(slot, other) => self.place(number, slot),
+            Form::Raw | Form::Tlv | Form::OwnBytes => self.set_binary(number, raw),
+            Form::Digits
+            | Form::Track
+            | Form::Signed
+            | Form::Printable
+            | Form::Ascii
+            | Form::OwnText => self.set(number, raw, Form::OwnText),
+            Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
+                self.set_with(number, len, Form::OwnText, |own| {
+                    let start = own.len();
+                    own.resize(start + len, b'0');
+                    word::unpack(raw, slot.form.filler(), own.get_mut(start..).unwrap_or_default());
+                });
+            }
             Form::Hex => match other.binary(number) {
                 Some(bytes) => self.set_binary(number, &bytes),
                 None => self.remove(number),
             },
-            _ => match other.text(number) {
+            Form::Gbk | Form::SignedBcd => match other.text(number) {
                 Some(text) => self.set_text(number, &text),
                 None => self.remove(number),
             },
         }
     }
-}
 
-/// The character of a track nibble: D is the separator.
-fn track_character(nibble: u8) -> char {
-    if nibble == 0x0D { '=' } else { char::from(hex_digit(nibble)) }
+    /// Whether a value of the frame of `other` may stand in this message as it is; takes that frame if
+    /// this message has none. An odd packed digit has a filler, which is each dialect's own.
+    fn shares(&mut self, slot: Slot, other: &Self) -> bool {
+        let as_it_is = match slot.form {
+            Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
+                slot.len.is_multiple_of(2)
+            }
+            Form::Digits
+            | Form::Track
+            | Form::Signed
+            | Form::Printable
+            | Form::Ascii
+            | Form::Raw
+            | Form::Tlv => true,
+            Form::Absent
+            | Form::Gbk
+            | Form::SignedBcd
+            | Form::Hex
+            | Form::OwnText
+            | Form::OwnBytes
+            | Form::TooLong => false,
+        };
+        if as_it_is && self.frame.is_empty() {
+            self.frame = other.frame.clone();
+        }
+        as_it_is
+            && self.frame.as_ptr() == other.frame.as_ptr()
+            && self.frame.len() == other.frame.len()
+    }
 }
 
 impl fmt::Debug for Message {
@@ -309,13 +243,40 @@ mod tests {
     }
 
     #[test]
-    fn the_card_is_found_in_2_then_35_then_36() {
-        let mut message = Message::new(Mti::parse("0200").expect("digits"));
-        message.set_text(36, "996200000000000005=1234");
-        assert_eq!(message.pan().expect("36").expose(), "6200000000000005");
-        message.set_text(35, "4111111111111111=3012");
-        assert_eq!(message.pan().expect("35").expose(), "4111111111111111");
-        message.set_text(2, "6212345678901232");
-        assert_eq!(message.pan().expect("2").expose(), "6212345678901232");
+    fn what_is_copied_reads_as_in_the_other() {
+        let dialect = crate::Dialect::shipped("cup-pos").expect("shipped");
+        let mut other = Message::new(Mti::parse("0200").expect("digits"));
+        for (number, text) in [
+            (2, "6200000000000000005"),
+            (4, "000000012345"),
+            (23, "001"),
+            (35, "6212345678901232=301220"),
+            (41, "12345678"),
+            (43, "商户"),
+            (55, "9F3602004782010A"),
+        ] {
+            other.set_text(number, text);
+        }
+        let mut bytes = bytes::BytesMut::new();
+        other.encode(&dialect, &mut bytes).expect("its dialect");
+        let decoded = Message::decode(&dialect, bytes.split().freeze()).expect("sound");
+        let (mut whole, mut own) = (Message::new(other.mti()), Message::new(other.mti()));
+        own.frame = Bytes::from_static(b"another");
+        for number in decoded.fields() {
+            whole.copy(number, &decoded);
+            own.copy(number, &decoded);
+        }
+        whole.copy(11, &decoded);
+        for message in [&whole, &own] {
+            let read = |message: &Message, number| message.text(number).map(String::from);
+            for number in 1..=128 {
+                assert_eq!(read(message, number), read(&decoded, number), "{number}");
+                assert_eq!(message.binary(number), decoded.binary(number), "{number}");
+                assert_eq!(message.number(number), decoded.number(number), "{number}");
+            }
+            assert_eq!(message.tlv55().count(), 2);
+            message.encode(&dialect, &mut bytes).expect("its dialect");
+            assert_eq!(bytes.split(), decoded.frame);
+        }
     }
 }

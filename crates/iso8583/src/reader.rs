@@ -17,6 +17,16 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// All that it was given.
+    pub(crate) const fn whole(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Goes on at the offset `at`, which is no lower than where it is; at the end if that is beyond it.
+    pub(crate) fn skip_to(&mut self, at: usize) {
+        self.at = at.clamp(self.at, self.bytes.len().max(self.at));
+    }
+
     /// How many bytes are left.
     pub(crate) const fn left(&self) -> usize {
         self.bytes.len().saturating_sub(self.at)
@@ -51,5 +61,11 @@ mod tests {
         assert_eq!((reader.at(), reader.left()), (2, 1));
         assert_eq!(reader.byte(), Some(b'c'));
         assert_eq!(reader.byte(), None);
+        let mut reader = Reader::new(b"abc");
+        reader.skip_to(2);
+        reader.skip_to(1);
+        assert_eq!(reader.byte(), Some(b'c'));
+        reader.skip_to(9);
+        assert_eq!((reader.at(), reader.left()), (3, 0));
     }
 }

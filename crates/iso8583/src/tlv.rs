@@ -84,6 +84,25 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether `bytes` are tags of one or two bytes, lengths of one, and values, to the last byte: nearly all
+/// are, and this is quickly seen. What is not may still be sound.
+#[inline]
+pub(crate) fn are_short(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    loop {
+        let (length, value) = match rest {
+            [] => return true,
+            [tag, length, value @ ..] if tag & 0x1F != 0x1F => (*length, value),
+            [_, more, length, value @ ..] if *more < 0x80 => (*length, value),
+            _ => return false,
+        };
+        match value.get(usize::from(length)..) {
+            Some(next) if length < 0x80 => rest = next,
+            _ => return false,
+        }
+    }
+}
+
 /// Appends the tag written in hexadecimal, the length in its shortest form, and the value.
 pub(crate) fn push(tag: &str, value: &[u8], to: &mut Vec<u8>) -> Result<(), Fault> {
     let bad = |message: &str| Fault::new(ErrorKind::Tlv, 0, message);
@@ -117,6 +136,7 @@ mod tests {
         let tags: Vec<_> = TlvIter::new(&bytes).map(|tlv| crate::digits::to_hex(tlv.tag)).collect();
         assert_eq!(tags, ["9F26", "95", "9F36", "82", "DF8129"]);
         assert_eq!(check(&bytes), Ok(()));
+        assert!(are_short(&bytes[..18]) && !are_short(&bytes));
         for (tag, value) in [("9F26", &[1_u8; 8][..]), ("95", &[]), ("DF8129", &[7; 200])] {
             push(tag, value, &mut again).expect("a tag");
         }
@@ -137,6 +157,7 @@ mod tests {
         ] {
             let fault = check(&from_hex(hex.as_bytes()).expect("hex")).expect_err(hex);
             assert_eq!((fault.kind, fault.at), (ErrorKind::Tlv, at), "{hex}");
+            assert!(!are_short(&from_hex(hex.as_bytes()).expect("hex")), "{hex}");
         }
         for tag in ["9F", "9", "9F2695", "", "xx"] {
             assert!(push(tag, &[], &mut Vec::new()).is_err(), "{tag}");

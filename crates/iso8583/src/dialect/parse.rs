@@ -14,6 +14,7 @@ use crate::digits::from_hex;
 use crate::field::FieldSpec;
 use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
+use crate::plan::Plan;
 
 /// Why a dialect cannot be had by its name.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +149,7 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         mti_is_bcd: mti_is_bcd.unwrap_or(false),
         bitmap_is_hex,
         secondary,
+        plans: Plan::table(&fields),
         fields,
         elements,
         kinds,

@@ -1,0 +1,165 @@
+//! The long road from a value to the bytes of a field: every form that it may have, and what is wrong.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::digits::{Filler, hex_digit, hex_value, pack};
+use crate::error::ErrorKind;
+use crate::field::{Content, Encoding, FieldSpec, Length, Prefix};
+use crate::form::Form;
+use crate::long::check;
+use crate::message::Message;
+use crate::tlv;
+
+/// What is wrong with a value, before its field's number is known.
+pub(crate) type Wrong = (ErrorKind, String);
+
+fn wrong<T>(kind: ErrorKind, message: impl Into<String>) -> Result<T, Wrong> {
+    Err((kind, message.into()))
+}
+
+impl Message {
+    /// Appends the field of `spec`, which the message has.
+    pub(crate) fn put_field(&self, spec: &FieldSpec, to: &mut BytesMut) -> Result<(), Wrong> {
+        let slot = self.slot(spec.number);
+        if slot.form == Form::TooLong {
+            return wrong(ErrorKind::Length, "longer than any field can be");
+        }
+        if slot.form == spec.form() {
+            // bytes as they came, filler included, if they are what this field may hold
+            let raw = self.raw(slot);
+            let units = match slot.form {
+                Form::Hex => raw.len() / 2,
+                _ => usize::from(slot.len),
+            };
+            if spec.length.holds(units) && check(spec, raw, units).is_ok() {
+                put_length(spec, units, to)?;
+                to.put_slice(raw);
+                return Ok(());
+            }
+        }
+        if spec.content == Content::Binary {
+            let Some(bytes) = self.bytes_for_binary(spec.number) else {
+                return wrong(ErrorKind::Hex, "hexadecimal text expected");
+            };
+            if spec.tlv {
+                tlv::check(&bytes).map_err(|fault| (fault.kind, fault.message))?;
+            }
+            put_length(spec, bytes.len(), to)?;
+            if spec.encoding == Encoding::Hex {
+                for byte in &*bytes {
+                    to.put_slice(&[hex_digit(byte >> 4), hex_digit(*byte)]);
+                }
+            } else {
+                to.put_slice(&bytes);
+            }
+            return Ok(());
+        }
+        put_text(spec, &self.text(spec.number).unwrap_or_default(), to)
+    }
+
+    /// The bytes of a value that stands as bytes, or as hexadecimal text.
+    fn bytes_for_binary(&self, number: u8) -> Option<std::borrow::Cow<'_, [u8]>> {
+        match self.slot(number).form {
+            Form::Raw | Form::Tlv | Form::OwnBytes | Form::Hex => self.binary(number),
+            _ => crate::digits::from_hex(self.text(number)?.as_bytes()).map(Into::into),
+        }
+    }
+}
+
+/// Checks the number of units, and writes the prefix of a variable field.
+fn put_length(spec: &FieldSpec, units: usize, to: &mut BytesMut) -> Result<(), Wrong> {
+    let max = usize::from(spec.length.max());
+    match spec.length {
+        Length::Fixed(_) if units != max => {
+            wrong(ErrorKind::Length, format!("{units} long, {max} expected"))
+        }
+        Length::Fixed(_) => Ok(()),
+        Length::Variable { .. } if units > max => {
+            wrong(ErrorKind::Length, format!("{units} long, at most {max} allowed"))
+        }
+        Length::Variable { prefix, .. } => {
+            put_prefix(prefix, if prefix.nibbles { units * 2 } else { units }, to);
+            Ok(())
+        }
+    }
+}
+
+fn put_prefix(prefix: Prefix, said: usize, to: &mut BytesMut) {
+    let count = if prefix.bcd { prefix.len() * 2 } else { prefix.len() };
+    let mut digits = [0; 8];
+    let mut rest = said;
+    for digit in digits.iter_mut().take(count).rev() {
+        *digit = u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    let digits = digits.get(..count).unwrap_or(&[]);
+    if prefix.bcd {
+        pack(digits.iter().copied(), Filler::Left, 0, |byte| to.put_u8(byte));
+    } else {
+        digits.iter().for_each(|digit| to.put_u8(b'0' + digit));
+    }
+}
+
+fn put_text(spec: &FieldSpec, text: &str, to: &mut BytesMut) -> Result<(), Wrong> {
+    let good: fn(u8) -> bool = match spec.content {
+        Content::Digits => |byte| byte.is_ascii_digit(),
+        Content::Track => |byte| matches!(byte, b'0'..=b'?' | b'A'..=b'F'),
+        Content::Signed => |byte| byte.is_ascii_digit() || matches!(byte, b'C' | b'D'),
+        Content::Alphanumeric => |byte| (0x20..0x7F).contains(&byte),
+        Content::Text | Content::Binary => |_| true,
+    };
+    if let Some(at) = text.bytes().position(|byte| !good(byte)) {
+        let kind = match spec.content {
+            Content::Digits => ErrorKind::Digits,
+            _ => ErrorKind::Text,
+        };
+        return wrong(kind, format!("a character that it cannot have, at place {}", at + 1));
+    }
+    if spec.content == Content::Signed && text.bytes().skip(1).any(|byte| !byte.is_ascii_digit()) {
+        return wrong(ErrorKind::Digits, "C or D and digits expected");
+    }
+    match spec.encoding {
+        Encoding::Bcd => put_packed(spec, text, to),
+        Encoding::Gbk => {
+            let (bytes, _, unmapped) = encoding_rs::GBK.encode(text);
+            if unmapped {
+                return wrong(ErrorKind::Text, "a character that GBK does not have");
+            }
+            put_filled(spec, &bytes, to)
+        }
+        Encoding::Ascii if !text.is_ascii() => wrong(ErrorKind::Text, "ASCII expected"),
+        Encoding::Ascii | Encoding::Raw | Encoding::Hex => put_filled(spec, text.as_bytes(), to),
+    }
+}
+
+/// Text: what is shorter than a fixed field is filled with spaces on the right.
+fn put_filled(spec: &FieldSpec, bytes: &[u8], to: &mut BytesMut) -> Result<(), Wrong> {
+    let fills = matches!(spec.content, Content::Alphanumeric | Content::Text);
+    let max = usize::from(spec.length.max());
+    let spaces = match spec.length {
+        Length::Fixed(_) if fills => max.saturating_sub(bytes.len()),
+        Length::Fixed(_) | Length::Variable { .. } => 0,
+    };
+    put_length(spec, bytes.len() + spaces, to)?;
+    to.put_slice(bytes);
+    to.put_bytes(b' ', spaces);
+    Ok(())
+}
+
+fn put_packed(spec: &FieldSpec, text: &str, to: &mut BytesMut) -> Result<(), Wrong> {
+    put_length(spec, text.len(), to)?;
+    let (sign, digits, filler) = match (spec.content, text.as_bytes().split_first()) {
+        (Content::Signed, Some((sign @ (b'C' | b'D'), digits))) => {
+            (Some(*sign), digits, Filler::Left)
+        }
+        (Content::Signed, _) => return wrong(ErrorKind::Text, "C or D and digits expected"),
+        _ => (None, text.as_bytes(), spec.form().filler()),
+    };
+    if digits.iter().any(|byte| matches!(byte, b':'..=b'<' | b'>' | b'?')) {
+        return wrong(ErrorKind::Text, "a character that cannot be packed");
+    }
+    sign.into_iter().for_each(|sign| to.put_u8(sign));
+    let nibbles = digits.iter().map(|digit| hex_value(*digit).unwrap_or(0x0D));
+    pack(nibbles, filler, spec.padding.nibble, |byte| to.put_u8(byte));
+    Ok(())
+}

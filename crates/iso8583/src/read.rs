@@ -1,0 +1,195 @@
+//! What can be asked of a message's fields: text, bytes, numbers, and the card.
+
+use std::borrow::Cow;
+
+use crate::card::{Pan, PinBlock, Track2};
+use crate::digits::{from_hex, to_hex};
+use crate::form::Form;
+use crate::message::Message;
+use crate::tlv::TlvIter;
+use crate::value::Stan;
+use crate::word;
+
+impl Message {
+    /// The field `number` as text: digits without filler, tracks with `=`, fixed text with the spaces
+    /// that fill it, bytes as upper-case hexadecimal. Borrowed where the wire has it so.
+    #[must_use]
+    pub fn text(&self, number: u8) -> Option<Cow<'_, str>> {
+        let slot = self.slot(number);
+        let raw = self.raw(slot);
+        let text = match slot.form {
+            Form::Absent | Form::TooLong => return None,
+            Form::Digits
+            | Form::Track
+            | Form::Signed
+            | Form::Printable
+            | Form::Ascii
+            | Form::Hex
+            | Form::OwnText => Cow::Borrowed(std::str::from_utf8(raw).unwrap_or("")),
+            Form::Gbk => encoding_rs::GBK.decode_without_bom_handling(raw).0,
+            Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
+                let mut text = vec![0; usize::from(slot.len)];
+                word::unpack(raw, slot.form.filler(), &mut text);
+                Cow::Owned(String::from_utf8(text).unwrap_or_default())
+            }
+            Form::SignedBcd => {
+                let (sign, packed) = raw.split_first().unwrap_or((&b'C', &[]));
+                let mut text = vec![*sign; usize::from(slot.len).max(1)];
+                word::unpack(packed, slot.form.filler(), text.get_mut(1..).unwrap_or_default());
+                Cow::Owned(String::from_utf8(text).unwrap_or_default())
+            }
+            Form::Raw | Form::Tlv | Form::OwnBytes => Cow::Owned(to_hex(raw)),
+        };
+        Some(text)
+    }
+
+    /// The field `number` as [`text`](Self::text) gives it, written into `room` where the wire has it
+    /// otherwise: nothing is allocated if `room` is long enough (64 bytes are, for every field of digits
+    /// but the longest) and the text is not Chinese.
+    #[must_use]
+    #[inline]
+    pub fn text_in<'b>(&'b self, number: u8, room: &'b mut [u8]) -> Option<Cow<'b, str>> {
+        let slot = self.slot(number);
+        let raw = self.raw(slot);
+        let bytes = match slot.form {
+            Form::Digits
+            | Form::Track
+            | Form::Signed
+            | Form::Printable
+            | Form::Ascii
+            | Form::Hex
+            | Form::OwnText => raw,
+            Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
+                let Some(text) = room.get_mut(..usize::from(slot.len)) else {
+                    return self.text(number);
+                };
+                word::unpack(raw, slot.form.filler(), text);
+                text
+            }
+            Form::Gbk if raw.is_ascii() => raw,
+            Form::Raw | Form::Tlv | Form::OwnBytes => {
+                let Some(text) = room.get_mut(..raw.len() * 2) else { return self.text(number) };
+                word::write_hex(raw, text);
+                text
+            }
+            Form::Absent | Form::TooLong | Form::Gbk | Form::SignedBcd => return self.text(number),
+        };
+        Some(Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or("")))
+    }
+
+    /// The field `number` as bytes; of a field that is text, the bytes of the text.
+    #[must_use]
+    pub fn binary(&self, number: u8) -> Option<Cow<'_, [u8]>> {
+        let slot = self.slot(number);
+        match slot.form {
+            Form::Raw | Form::Tlv | Form::OwnBytes => Some(Cow::Borrowed(self.raw(slot))),
+            Form::Hex => from_hex(self.raw(slot)).map(Cow::Owned),
+            _ => Some(match self.text(number)? {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            }),
+        }
+    }
+
+    /// The number that a field of up to eighteen digits says; nothing if it is absent or not digits.
+    /// Allocates nothing.
+    #[must_use]
+    pub fn number(&self, number: u8) -> Option<u64> {
+        let slot = self.slot(number);
+        let raw = self.raw(slot);
+        if slot.len == 0 || slot.len > 18 {
+            return None;
+        }
+        match slot.form {
+            Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
+                word::packed_number(raw, usize::from(slot.len), slot.form.filler())
+            }
+            Form::Digits
+            | Form::Track
+            | Form::Signed
+            | Form::Printable
+            | Form::Ascii
+            | Form::Gbk
+            | Form::OwnText => word::number(raw),
+            Form::Absent
+            | Form::SignedBcd
+            | Form::Raw
+            | Form::Tlv
+            | Form::Hex
+            | Form::OwnBytes
+            | Form::TooLong => None,
+        }
+    }
+
+    /// The tags and values of field 55, in wire order; none if it is absent or not binary.
+    #[must_use]
+    pub fn tlv55(&self) -> TlvIter<'_> {
+        let slot = self.slot(55);
+        match slot.form {
+            Form::Raw | Form::Tlv | Form::OwnBytes => TlvIter::new(self.raw(slot)),
+            _ => TlvIter::new(&[]),
+        }
+    }
+
+    /// The card's number: of data element 2, else of track 2 (35), else of track 3 (36, after its two
+    /// digits of format code).
+    #[must_use]
+    pub fn pan(&self) -> Option<Pan> {
+        let slot = self.slot(2);
+        if let Form::BcdLeft | Form::BcdRight = slot.form {
+            return Pan::packed(self.raw(slot), usize::from(slot.len), slot.form.filler());
+        }
+        if let Some(digits) = self.text(2) {
+            return Pan::new(&digits).ok();
+        }
+        if let Some(pan) = self.track2().as_ref().and_then(Track2::pan) {
+            return Some(pan);
+        }
+        let track3 = self.text(36)?;
+        Pan::new(track3.get(2..)?.split_once('=')?.0).ok()
+    }
+
+    /// Track 2 (data element 35).
+    #[must_use]
+    pub fn track2(&self) -> Option<Track2> {
+        let slot = self.slot(35);
+        if let Form::TrackLeft | Form::TrackRight = slot.form {
+            return Track2::packed(self.raw(slot), usize::from(slot.len), slot.form.filler());
+        }
+        Track2::new(&self.text(35)?).ok()
+    }
+
+    /// The PIN block (data element 52), if it has eight bytes.
+    #[must_use]
+    pub fn pin_block(&self) -> Option<PinBlock> {
+        self.binary(52)?.as_ref().try_into().ok().map(PinBlock::new)
+    }
+
+    /// The system trace audit number (data element 11).
+    #[must_use]
+    pub fn stan(&self) -> Option<Stan> {
+        if self.slot(11).len == 6
+            && let Some(number) = self.number(11)
+        {
+            return u32::try_from(number).ok().and_then(|number| Stan::new(number).ok());
+        }
+        Stan::parse(&self.text(11)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mti::Mti;
+
+    #[test]
+    fn the_card_is_found_in_2_then_35_then_36() {
+        let mut message = Message::new(Mti::parse("0200").expect("digits"));
+        message.set_text(36, "996200000000000005=1234");
+        assert_eq!(message.pan().expect("36").expose(), "6200000000000005");
+        message.set_text(35, "4111111111111111=3012");
+        assert_eq!(message.pan().expect("35").expose(), "4111111111111111");
+        message.set_text(2, "6212345678901232");
+        assert_eq!(message.pan().expect("2").expose(), "6212345678901232");
+    }
+}
