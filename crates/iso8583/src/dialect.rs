@@ -63,9 +63,15 @@ pub struct Dialect {
     /// By number - 1, made from `fields`.
     plans: Box<[Plan; 128]>,
     elements: Elements,
+    /// The fields with positional parts.
+    positional: Vec<u8>,
+    /// Where a terminal says that it takes partial approvals.
+    partial: Vec<Element>,
     kinds: Vec<KindRow>,
-    /// By cause number; nothing for the issuer's own.
-    causes: Vec<(Cause, Code)>,
+    /// By kind number: the place of its row among `kinds`, if it has one.
+    rows: [Option<u8>; 64],
+    /// By cause number.
+    causes: [Code; 32],
     /// Sorted by code.
     meanings: Vec<(Code, Meaning)>,
     reversal: ReversalPolicy,
@@ -146,7 +152,8 @@ impl Dialect {
     /// The row of `kind`, by which a request of that kind is made; nothing where the dialect has none.
     #[must_use]
     pub fn row(&self, kind: Kind) -> Option<&KindRow> {
-        self.kinds.iter().find(|row| row.kind == kind)
+        let place = self.rows.get(usize::from(kind.number()))?;
+        self.kinds.get(usize::from((*place)?))
     }
 
     /// The kind of a request: by message type (a repeat counts as its first copy), processing code,
@@ -177,8 +184,7 @@ impl Dialect {
     /// [`Cause::SystemDown`].
     #[must_use]
     pub fn code_for(&self, cause: Cause) -> Code {
-        let code = |cause| self.causes.iter().find(|row| row.0 == cause).map(|row| row.1);
-        code(cause).or_else(|| code(Cause::SystemDown)).unwrap_or(Code::SYSTEM_DOWN)
+        self.causes.get(usize::from(cause.number())).copied().unwrap_or(Code::SYSTEM_DOWN)
     }
 
     /// What a response code means; nothing for one that the dialect does not list.
@@ -192,5 +198,45 @@ impl Dialect {
     #[must_use]
     pub const fn reversal(&self) -> &ReversalPolicy {
         &self.reversal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mti::Mti;
+
+    #[test]
+    fn kinds_and_causes_are_found_by_their_numbers() {
+        let dialect = Dialect::shipped("cup-pos").expect("shipped");
+        for row in dialect.kinds() {
+            assert_eq!(dialect.row(row.kind), Some(row));
+        }
+        let kinds = Kind::ALL.iter().filter(|kind| dialect.row(**kind).is_some());
+        assert_eq!(kinds.count(), dialect.kinds().len());
+        assert!(Kind::ALL.iter().all(|kind| usize::from(kind.number()) < dialect.rows.len()));
+        assert!(Cause::ALL.iter().all(|cause| usize::from(cause.number()) < dialect.causes.len()));
+        for (cause, code) in [
+            (Cause::Issuer, "96"),
+            (Cause::NoAnswer, "98"),
+            (Cause::Format, "30"),
+            (Cause::WrongMac, "A0"),
+            (Cause::Done, "00"),
+        ] {
+            assert_eq!(dialect.code_for(cause).as_str(), code);
+        }
+    }
+
+    #[test]
+    fn a_terminal_says_whether_it_takes_a_part() {
+        let dialect = Dialect::shipped("cup-pos").expect("shipped");
+        let mut message = Message::new(Mti::parse("0200").expect("digits"));
+        assert!(!dialect.takes_partial(&message));
+        for (text, takes) in
+            [("2200000700050", false), ("22000007000501", true), ("22000007000500", false)]
+        {
+            message.set_text(60, text);
+            assert_eq!(dialect.takes_partial(&message), takes, "{text}");
+        }
     }
 }

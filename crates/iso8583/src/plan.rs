@@ -156,7 +156,7 @@ mod tests {
         let mut bytes: Vec<u8> = (0..length)
             .map(|_| match kind {
                 0 => b'0' + dice.byte() % 10,
-                1 => (dice.byte() % 10) << 4 | dice.byte() % 10,
+                1 => dice.byte() % 10 * 16 + dice.byte() % 10,
                 2 => b"0123456789ABCDEF="[dice.below(17)],
                 3 => dice.byte() % 0x60 + 0x20,
                 _ => dice.byte(),
@@ -167,8 +167,8 @@ mod tests {
         }
         let small = u8::try_from(dice.below(20)).expect("small");
         let prefix = match dice.below(5) {
-            0 => vec![small / 10 << 4 | small % 10],
-            1 => vec![0, small / 10 << 4 | small % 10],
+            0 => vec![small / 10 * 16 + small % 10],
+            1 => vec![0, small / 10 * 16 + small % 10],
             2 => format!("{small:02}").into_bytes(),
             3 => format!("{small:03}").into_bytes(),
             _ => vec![],

@@ -90,26 +90,27 @@ impl Plan {
         true
     }
 
+    /// Bytes, as they are or as hexadecimal text.
     #[inline]
     fn write_bytes(self, bytes: &[u8], from: Form, to: &mut Sink<'_>) -> bool {
-        let len = bytes.len();
-        match self.form {
-            Form::Raw => {}
-            Form::Tlv if from == Form::Tlv || tlv::are_short(bytes) => {}
-            Form::Hex => {
-                let good = self.holds(len) && self.put_lead(len, to);
-                if good {
-                    word::write_hex(bytes, to.take(len * 2).get_mut(..len * 2).unwrap_or_default());
-                }
-                return good;
-            }
+        let (len, spaces) = (bytes.len(), self.spaces(bytes.len() * 2));
+        let (good, units, hex) = match self.form {
+            Form::Raw => (true, len, false),
+            Form::Tlv => (from == Form::Tlv || tlv::are_short(bytes), len, false),
+            Form::Hex => (true, len, true),
+            Form::Printable | Form::Ascii | Form::Gbk => (true, len * 2 + spaces, true),
             _ => return false,
+        };
+        if !good || !self.holds(units) || !self.put_lead(units, to) {
+            return false;
         }
-        let good = self.holds(len) && self.put_lead(len, to);
-        if good {
+        if hex {
+            word::write_hex(bytes, to.take(len * 2).get_mut(..len * 2).unwrap_or_default());
+            to.put_spaces(spaces);
+        } else {
             to.put(bytes);
         }
-        good
+        true
     }
 
     /// The spaces that fill a fixed field of text.

@@ -77,6 +77,28 @@ impl Message {
         Some(Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or("")))
     }
 
+    /// Bytes of the field `number` as text.
+    pub(crate) fn text_len(&self, number: u8) -> Option<usize> {
+        let slot = self.slot(number);
+        match slot.form {
+            Form::Absent | Form::TooLong => None,
+            Form::Raw | Form::Tlv | Form::OwnBytes => Some(usize::from(slot.len) * 2),
+            Form::Gbk => self.text(number).map(|text| text.len()),
+            Form::Digits
+            | Form::Track
+            | Form::Signed
+            | Form::Printable
+            | Form::Ascii
+            | Form::BcdRight
+            | Form::BcdLeft
+            | Form::TrackRight
+            | Form::TrackLeft
+            | Form::Hex
+            | Form::OwnText => Some(usize::from(slot.len)),
+            Form::SignedBcd => Some(usize::from(slot.len).max(1)),
+        }
+    }
+
     /// The field `number` as bytes; of a field that is text, the bytes of the text.
     #[must_use]
     pub fn binary(&self, number: u8) -> Option<Cow<'_, [u8]>> {
@@ -181,6 +203,57 @@ impl Message {
 mod tests {
     use super::*;
     use crate::mti::Mti;
+
+    #[test]
+    fn text_is_the_same_with_room_and_without() {
+        let text = r#"
+            base = "cup-pos"
+            [fields]
+            48 = { content = "x+n", prefix = 3, max = 41 }
+            62 = { content = "b", encoding = "hex", prefix = 3, max = 60 }
+        "#;
+        let dialect = crate::Dialect::parse("signed", text).expect("sound");
+        let mut message = Message::new(Mti::parse("0200").expect("digits"));
+        for (number, text) in [
+            (2, "6212345678901232123"),
+            (4, "000000012345"),
+            (11, "000042"),
+            (23, "001"),
+            (35, "6212345678901232=3012201"),
+            (43, "商户"),
+            (48, "C00012"),
+            (55, "9F3602004782010A"),
+            (60, "22000007000500"),
+            (61, "1234567890123456789012345"),
+            (62, "0A0B"),
+            (63, "plain"),
+        ] {
+            message.set_text(number, text);
+        }
+        let mut bytes = bytes::BytesMut::new();
+        message.encode(&dialect, &mut bytes).expect("its dialect");
+        let decoded = Message::decode(&dialect, bytes.freeze()).expect("sound");
+        for message in [&message, &decoded] {
+            for number in 0..=255 {
+                let text = message.text(number);
+                for mut room in [vec![], vec![b'?'; 13], vec![b'?'; 64]] {
+                    assert_eq!(message.text_in(number, &mut room), text, "{number}");
+                }
+                assert_eq!(message.text_len(number), text.map(|text| text.len()), "{number}");
+            }
+            let elements = dialect.elements();
+            let batch = elements.batch.expect("60.2");
+            assert_eq!(dialect.element_number(message, batch), Some(7));
+            assert_eq!(dialect.element_number(message, elements.stan), Some(42));
+            assert_eq!(dialect.element_number(message, elements.terminal), None);
+            assert_eq!(message.stan().map(Stan::number), Some(42));
+            assert_eq!(message.pan().expect("2").expose(), "6212345678901232123");
+            assert_eq!(
+                message.track2().expect("35").pan().expect("whole").expose(),
+                "6212345678901232"
+            );
+        }
+    }
 
     #[test]
     fn the_card_is_found_in_2_then_35_then_36() {

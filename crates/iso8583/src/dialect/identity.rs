@@ -8,6 +8,7 @@ use crate::field::FieldSpec;
 use crate::message::Message;
 use crate::mti::Mti;
 use crate::value::Stan;
+use crate::word;
 
 /// A data element, or a positional part of one: `"41"`, `"60.2"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,47 @@ impl Dialect {
         }
     }
 
+    /// What [`element`](Self::element) gives, written into `room` where the wire has it otherwise; as
+    /// [`Message::text_in`], nothing is allocated if the field fits there.
+    #[must_use]
+    #[inline]
+    pub fn element_in<'b>(
+        &self,
+        message: &'b Message,
+        element: Element,
+        room: &'b mut [u8],
+    ) -> Option<Cow<'b, str>> {
+        let text = message.text_in(element.field, room)?;
+        let Some(part) = element.part else { return Some(text) };
+        let range = self.field(element.field)?.part_range(part)?;
+        match text {
+            Cow::Borrowed(text) => text.get(range).map(Cow::Borrowed),
+            Cow::Owned(text) => text.get(range).map(|part| Cow::Owned(part.to_owned())),
+        }
+    }
+
+    /// The number that the message has at `element`; nothing if it is absent, not digits, or more than
+    /// eighteen of them. Allocates nothing.
+    #[must_use]
+    pub fn element_number(&self, message: &Message, element: Element) -> Option<u64> {
+        if element.part.is_none() {
+            return message.number(element.field);
+        }
+        let mut room = [0; 64];
+        let text = self.element_in(message, element, &mut room)?;
+        word::number(text.as_bytes()).filter(|_| !text.is_empty())
+    }
+
+    /// Whether the terminal says that it takes partial approvals (10): in the part of a field that the
+    /// dialect calls "partial approval".
+    #[must_use]
+    pub fn takes_partial(&self, message: &Message) -> bool {
+        let mut room = [0; 64];
+        self.partial
+            .iter()
+            .any(|element| self.element_in(message, *element, &mut room).as_deref() == Some("1"))
+    }
+
     /// The batch number that a message names, where the dialect has one.
     #[must_use]
     pub fn batch(&self, message: &Message) -> Option<String> {
@@ -115,6 +157,22 @@ impl Dialect {
         let batch = at_61.and_then(|at| self.element(reversal, at)).map(Cow::into_owned);
         Some(Original { stan, batch: batch.or_else(|| self.batch(reversal)), mti })
     }
+}
+
+/// The fields that have positional parts.
+pub(super) fn positional(fields: &[Option<FieldSpec>]) -> Vec<u8> {
+    let fields = fields.iter().flatten().filter(|spec| !spec.parts.is_empty());
+    fields.map(|spec| spec.number).collect()
+}
+
+/// The parts that say whether a terminal takes partial approvals, the first of each field.
+pub(super) fn partial(fields: &[Option<FieldSpec>]) -> Vec<Element> {
+    let part = |spec: &FieldSpec| {
+        let index = spec.parts.iter().position(|part| part.name == "partial approval")?;
+        let part = u8::try_from(index + 1).ok()?;
+        Some(Element { field: spec.number, part: Some(part) })
+    };
+    fields.iter().flatten().filter_map(part).collect()
 }
 
 fn parse(text: &str) -> Option<Element> {

@@ -18,6 +18,9 @@ pub enum OnSilence {
     Deliver,
 }
 
+/// Room for an element's field as text; a longer one is allocated.
+const ROOM: usize = 40;
+
 /// One row of `[[kind]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindRow {
@@ -63,7 +66,8 @@ fn agrees(
 ) -> bool {
     let (Some(element), Some(wanted)) = (element, wanted) else { return true };
     let wanted = wanted.get(..digits).unwrap_or(wanted);
-    let found = dialect.element(message, element);
+    let mut room = [0; ROOM];
+    let found = dialect.element_in(message, element, &mut room);
     found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted)
 }
 
@@ -106,24 +110,38 @@ pub(super) fn check(
         return Err(FormatFault { field: given.unwrap_or(2), missing: given.is_none() });
     }
     // positional fields must end where a part ends, and hold the batch where they are asked for
-    for spec in dialect.fields().filter(|spec| !spec.parts.is_empty()) {
-        let Some(text) = message.text(spec.number) else { continue };
-        if !spec.ends_on_part(text.len()) {
+    for spec in dialect.positional.iter().filter_map(|number| dialect.field(*number)) {
+        let Some(length) = message.text_len(spec.number) else { continue };
+        if !spec.ends_on_part(length) {
             return Err(FormatFault { field: spec.number, missing: false });
         }
     }
     let elements = dialect.elements();
+    let mut room = [0; ROOM];
     let batch = elements.batch.filter(|batch| row.required.contains(&batch.field));
-    if let Some(batch) = batch.filter(|batch| dialect.element(message, *batch).is_none()) {
+    if let Some(batch) = batch
+        && dialect.element_in(message, batch, &mut room).is_none()
+    {
         return Err(FormatFault { field: batch.field, missing: false });
     }
     for element in [elements.terminal, elements.merchant] {
-        let blank = |text: std::borrow::Cow<'_, str>| text.trim().is_empty();
-        if dialect.element(message, element).is_some_and(blank) {
+        let text = dialect.element_in(message, element, &mut room);
+        if text.is_some_and(|text| text.trim().is_empty()) {
             return Err(FormatFault { field: element.field, missing: false });
         }
     }
     Ok(())
+}
+
+/// The places of rows by the number of their kind.
+pub(super) fn places(rows: &[KindRow]) -> [Option<u8>; 64] {
+    let mut places = [None; 64];
+    for (place, row) in (0_u8..).zip(rows) {
+        if let Some(of_kind) = places.get_mut(usize::from(row.kind.number())) {
+            *of_kind = of_kind.or(Some(place));
+        }
+    }
+    places
 }
 
 fn digits(text: &str, length: usize) -> Option<String> {

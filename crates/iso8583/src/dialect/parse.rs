@@ -150,10 +150,13 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         bitmap_is_hex,
         secondary,
         plans: Plan::table(&fields),
-        fields,
         elements,
+        positional: identity::positional(&fields),
+        partial: identity::partial(&fields),
+        fields,
+        rows: kinds::places(&kinds),
         kinds,
-        causes,
+        causes: by_number(&causes),
         meanings,
         reversal,
     }
@@ -243,6 +246,14 @@ fn causes(section: Option<Section>, faults: &mut Faults) -> Vec<(Cause, Code)> {
     }
     section.end(faults);
     causes
+}
+
+/// The codes by the number of their cause; one that has none has that of [`Cause::SystemDown`].
+fn by_number(causes: &[(Cause, Code)]) -> [Code; 32] {
+    let code = |cause| causes.iter().find(|row| row.0 == cause).map(|row| row.1);
+    let down = code(Cause::SystemDown).unwrap_or(Code::SYSTEM_DOWN);
+    let number = |at| u8::try_from(at).ok().and_then(Cause::from_number);
+    std::array::from_fn(|at| number(at).and_then(code).unwrap_or(down))
 }
 
 fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
