@@ -91,7 +91,7 @@ impl Bench {
         ] {
             message.set_text(number, text);
         }
-        message.set_binary(55, &terminal.binary(55).ok_or("no chip data")?);
+        message.copy(55, terminal);
         Ok(message)
     }
 }
@@ -154,22 +154,23 @@ fn edit_cup(bench: &Bench) -> Done {
 /// What the acquirer reads of a request.
 fn read_message(bench: &Bench, message: &Message) -> Done {
     let elements = bench.cup.elements();
-    let element = |element| bench.cup.element(message, element).map_or(0, |text| text.len());
-    let batch = elements.batch.map_or(0, element);
-    let text = |number| message.text(number).map_or(0, |text| text.len());
-    let texts: usize = [3, 4, 14, 22, 23, 25, 25, 37, 49, 49].into_iter().map(text).sum();
+    let mut room = [0; 64];
+    let mut element =
+        |element| bench.cup.element_bytes(message, element, &mut room).map_or(0, |text| text.len());
+    let ends = element(elements.terminal) + element(elements.merchant);
+    let number = |element| bench.cup.element_number(message, element);
+    black_box((number(elements.stan), elements.batch.map(number)));
+    let mut text = |number| message.text_bytes(number, &mut room).map_or(0, |text| text.len());
+    let mut texts = 0;
+    for number in [3, 4, 14, 22, 23, 25, 25, 37, 49, 49] {
+        texts += text(number);
+    }
     let tags = message.tlv55().filter(|tlv| tlv.tag == [0x9F, 0x36]).count();
     let pan = message.pan().ok_or("no card")?;
     let stan = message.stan().ok_or("no trace number")?;
     let amount = message.number(4).ok_or("no amount")?;
     black_box((stan, amount));
-    Ok(element(elements.terminal)
-        + element(elements.merchant)
-        + element(elements.stan)
-        + batch
-        + texts
-        + tags
-        + pan.expose().len())
+    Ok(ends + texts + tags + pan.expose().len())
 }
 
 fn read_cup(bench: &Bench) -> Done {

@@ -53,7 +53,11 @@ impl Message {
     }
 
     /// Reads what stands before the fields, and gives their bits.
-    fn read_start(&mut self, dialect: &Dialect, reader: &mut Reader<'_>) -> Result<u128, Fault> {
+    fn read_start(
+        &mut self,
+        dialect: &Dialect,
+        reader: &mut Reader<'_>,
+    ) -> Result<[u64; 2], Fault> {
         self.header = read_header(dialect, reader)?;
         self.mti = read_mti(dialect, reader)?;
         read_bitmap(dialect, reader)
@@ -61,14 +65,14 @@ impl Message {
 
     /// Reads the fields of `bits`; says the first fault. Reading goes on after a fault whose field has a
     /// known length, so that as much as possible of a broken message can still be answered.
-    fn read_fields(&mut self, dialect: &Dialect, reader: &mut Reader<'_>, bits: u128) -> First {
+    fn read_fields(&mut self, dialect: &Dialect, reader: &mut Reader<'_>, bits: [u64; 2]) -> First {
         let mut first = None;
-        let [low, high] = halves(bits);
+        let [low, high] = bits;
         let (got, whole) = self.read_half(dialect, reader, (low, 0), &mut first);
-        self.present = u128::from(got);
+        self.present = [got, 0];
         if whole && high != 0 {
-            let (got, _) = self.read_half(dialect, reader, (high, 64), &mut first);
-            self.present |= u128::from(got) << 64;
+            let (more, _) = self.read_half(dialect, reader, (high, 64), &mut first);
+            self.present = [got, more];
         }
         first
     }
@@ -97,7 +101,7 @@ impl Message {
             };
             match read {
                 Ok(slot) => {
-                    self.slots.put(number, slot);
+                    self.slots.push(number, slot);
                     got |= bit;
                 }
                 Err((fault, goes_on)) => {
@@ -136,12 +140,6 @@ fn trailing(reader: &Reader<'_>) -> (Option<u8>, Fault) {
     (None, Fault::new(ErrorKind::Trailing, reader.at(), found))
 }
 
-/// The bits of fields 1 to 64, and those of fields 65 to 128.
-fn halves(bits: u128) -> [u64; 2] {
-    let low = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
-    [low(bits), low(bits >> 64)]
-}
-
 fn read_header(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<Option<Header>, Fault> {
     let layout = dialect.header();
     if layout.is_empty() {
@@ -171,8 +169,8 @@ fn read_mti(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<Mti, Fault> {
     }
 }
 
-/// The bits of the fields, bit n - 1 for field n, without the one for the secondary bitmap.
-fn read_bitmap(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<u128, Fault> {
+/// The bits of the fields as [`Message`] has them, without the one for the secondary bitmap.
+fn read_bitmap(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<[u64; 2], Fault> {
     let at = reader.at();
     let primary = read_bits(dialect.bitmap_is_hex(), reader)?;
     let extended = primary >> 63 == 1;
@@ -191,8 +189,7 @@ fn read_bitmap(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<u128, Fault
         let message = "bit 65 is set, and there is no third bitmap";
         return Err(Fault::new(ErrorKind::Bitmap, secondary_at, message));
     }
-    let both = u128::from(primary.reverse_bits()) | u128::from(secondary.reverse_bits()) << 64;
-    Ok(both & !1)
+    Ok([primary.reverse_bits() & !1, secondary.reverse_bits()])
 }
 
 fn read_bits(hex: bool, reader: &mut Reader<'_>) -> Result<u64, Fault> {

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::dialect::{Dialect, Secondary};
 use crate::error::{EncodeError, ErrorKind};
 use crate::framing::Framing;
-use crate::message::Message;
+use crate::message::{Message, numbers};
 use crate::sink::Sink;
 use crate::word;
 
@@ -103,10 +103,13 @@ impl Message {
         }
         put_bitmap(dialect, self.present, to)
             .map_err(|message| whole(ErrorKind::Bitmap, message))?;
-        for number in self.fields() {
-            let plan = dialect.plan(number);
-            if !plan.is_some_and(|plan| plan.write(self, self.slot(number), to)) {
-                self.put_slowly(dialect, number, to)?;
+        let [low, high] = self.present;
+        for (bits, first) in [(low, 1), (high, 65)] {
+            for number in numbers(bits, first) {
+                let plan = dialect.plan(number);
+                if !plan.is_some_and(|plan| plan.write(self, self.slot(number), to)) {
+                    self.put_slowly(dialect, number, to)?;
+                }
             }
         }
         Ok(())
@@ -132,9 +135,8 @@ impl Message {
     }
 }
 
-fn put_bitmap(dialect: &Dialect, present: u128, to: &mut Sink<'_>) -> Result<(), &'static str> {
-    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0).reverse_bits();
-    let (mut primary, secondary) = (half(present), half(present >> 64));
+fn put_bitmap(dialect: &Dialect, present: [u64; 2], to: &mut Sink<'_>) -> Result<(), &'static str> {
+    let [mut primary, secondary] = present.map(u64::reverse_bits);
     let both = match dialect.secondary() {
         Secondary::Never if secondary != 0 => {
             return Err("this dialect has one bitmap only, fields 2 to 64");

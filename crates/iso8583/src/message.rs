@@ -24,8 +24,8 @@ pub struct Message {
     pub(crate) header: Option<Header>,
     pub(crate) frame: Bytes,
     pub(crate) own: Vec<u8>,
-    /// Bit n - 1 stands for field n.
-    pub(crate) present: u128,
+    /// Which fields it has: the lowest bit of the first half stands for field 1.
+    pub(crate) present: [u64; 2],
     pub(crate) slots: Slots,
 }
 
@@ -38,7 +38,7 @@ impl Message {
             header: None,
             frame: Bytes::new(),
             own: Vec::new(),
-            present: 0,
+            present: [0; 2],
             slots: Slots::EMPTY,
         }
     }
@@ -67,20 +67,24 @@ impl Message {
 
     /// Whether it has the field `number`.
     #[must_use]
+    #[inline]
     pub const fn has(&self, number: u8) -> bool {
-        matches!(number, 1..=128) && self.present >> (number - 1) & 1 == 1
+        let [low, high] = self.present;
+        match number {
+            1..=64 => low >> (number - 1) & 1 == 1,
+            65..=128 => high >> (number - 65) & 1 == 1,
+            _ => false,
+        }
     }
 
     /// The numbers of its fields, rising.
+    #[inline]
     pub fn fields(&self) -> impl Iterator<Item = u8> + use<> {
-        let mut left = self.present;
-        std::iter::from_fn(move || {
-            let bit = u8::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 128)?;
-            left &= left - 1;
-            Some(bit + 1)
-        })
+        let [low, high] = self.present;
+        numbers(low, 1).chain(numbers(high, 65))
     }
 
+    #[inline]
     pub(crate) fn slot(&self, number: u8) -> Slot {
         self.slots.get(number)
     }
@@ -136,16 +140,27 @@ impl Message {
         self.place(number, slot);
     }
 
+    #[inline]
     fn place(&mut self, number: u8, slot: Slot) {
         self.slots.put(number, slot);
-        self.present |= 1 << (number - 1);
+        let [low, high] = &mut self.present;
+        match number {
+            1..=64 => *low |= 1 << (number - 1),
+            65..=128 => *high |= 1 << (number - 65),
+            _ => {}
+        }
     }
 
     /// Takes the field `number` out.
     pub fn remove(&mut self, number: u8) {
         if (2..=128).contains(&number) && self.has(number) {
             self.slots.put(number, Slot::ABSENT);
-            self.present &= !(1 << (number - 1));
+            let [low, high] = &mut self.present;
+            match number {
+                1..=64 => *low &= !(1 << (number - 1)),
+                65..=128 => *high &= !(1 << (number - 65)),
+                _ => {}
+            }
         }
     }
 
@@ -153,10 +168,17 @@ impl Message {
     /// of `other` is kept rather than copied where that changes nothing.
     pub fn copy(&mut self, number: u8, other: &Self) {
         let slot = other.slot(number);
+        if self.shares(slot, other) {
+            self.place(number, slot);
+        } else {
+            self.copy_value(number, slot, other);
+        }
+    }
+
+    fn copy_value(&mut self, number: u8, slot: Slot, other: &Self) {
         let (raw, len) = (other.raw(slot), usize::from(slot.len));
         match slot.form {
             Form::Absent | Form::TooLong => self.remove(number),
-            _ if self.shares(slot, other) => self.place(number, slot),
             Form::Raw | Form::Tlv | Form::OwnBytes => self.set_binary(number, raw),
             Form::Digits
             | Form::Track
@@ -184,6 +206,7 @@ impl Message {
 
     /// Whether a value of the frame of `other` may stand in this message as it is; takes that frame if
     /// this message has none. An odd packed digit has a filler, which is each dialect's own.
+    #[inline]
     fn shares(&mut self, slot: Slot, other: &Self) -> bool {
         let as_it_is = match slot.form {
             Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
@@ -204,13 +227,25 @@ impl Message {
             | Form::OwnBytes
             | Form::TooLong => false,
         };
-        if as_it_is && self.frame.is_empty() {
+        if !as_it_is {
+            return false;
+        }
+        if self.frame.is_empty() {
             self.frame = other.frame.clone();
         }
-        as_it_is
-            && self.frame.as_ptr() == other.frame.as_ptr()
-            && self.frame.len() == other.frame.len()
+        self.frame.as_ptr() == other.frame.as_ptr() && self.frame.len() == other.frame.len()
     }
+}
+
+/// The numbers whose bits stand in `bits`, the lowest of them for `first`.
+#[inline]
+pub(crate) fn numbers(bits: u64, first: u8) -> impl Iterator<Item = u8> {
+    let mut left = bits;
+    std::iter::from_fn(move || {
+        let bit = u8::try_from(left.trailing_zeros()).ok().filter(|_| left != 0)?;
+        left &= left - 1;
+        Some(first + bit)
+    })
 }
 
 impl fmt::Debug for Message {

@@ -1,6 +1,7 @@
 //! What reading and writing a field needs to know of it, made once from its specification: eight bytes a
 //! field, all fields of a dialect in a table of one kilobyte.
 
+use crate::digits::Filler;
 use crate::field::{Content, FieldSpec, Length};
 use crate::form::Form;
 use crate::slots::Slot;
@@ -86,10 +87,7 @@ impl Plan {
         let (units, lead) = self.units(rest)?;
         let rest = rest.get(lead..)?;
         let len = if self.form == Form::Hex { units * 2 } else { units };
-        let need = self.form.bytes(len);
-        if !self.sound(rest, len, need) {
-            return None;
-        }
+        let need = self.look(rest, len)?;
         let at = at + lead;
         let slot =
             Slot { at: u32::try_from(at).ok()?, len: u16::try_from(len).ok()?, form: self.form };
@@ -119,25 +117,28 @@ impl Plan {
         (units <= usize::from(self.max)).then_some((units, lead))
     }
 
-    /// Whether `rest` begins with `need` bytes that are a sound value of the field.
+    /// The bytes of the value that `rest` begins with, if it is sound.
     #[inline]
-    fn sound(self, rest: &[u8], len: usize, need: usize) -> bool {
-        match self.form {
-            Form::BcdRight | Form::BcdLeft => word::are_packed(rest, len, self.form.filler()),
-            Form::Digits => word::are_digits(rest, len),
-            Form::Printable => word::are_printable(rest, len),
-            Form::Ascii | Form::Gbk => word::are_ascii(rest, len),
-            Form::Hex => word::are_hex(rest, len),
-            Form::Track => word::are_track(rest, len),
-            Form::TrackRight | Form::TrackLeft | Form::Raw => need <= rest.len(),
-            Form::Tlv => rest.get(..need).is_some_and(tlv::are_short),
+    fn look(self, rest: &[u8], len: usize) -> Option<usize> {
+        let (need, good) = match self.form {
+            Form::BcdRight => (len.div_ceil(2), word::are_packed(rest, len, Filler::Right)),
+            Form::BcdLeft => (len.div_ceil(2), word::are_packed(rest, len, Filler::Left)),
+            Form::Digits => (len, word::are_digits(rest, len)),
+            Form::Printable => (len, word::are_printable(rest, len)),
+            Form::Ascii | Form::Gbk => (len, word::are_ascii(rest, len)),
+            Form::Hex => (len, word::are_hex(rest, len)),
+            Form::Track => (len, word::are_track(rest, len)),
+            Form::TrackRight | Form::TrackLeft => (len.div_ceil(2), len.div_ceil(2) <= rest.len()),
+            Form::Raw => (len, len <= rest.len()),
+            Form::Tlv => (len, rest.get(..len).is_some_and(tlv::are_short)),
             Form::Absent
             | Form::Signed
             | Form::SignedBcd
             | Form::OwnText
             | Form::OwnBytes
-            | Form::TooLong => false,
-        }
+            | Form::TooLong => return None,
+        };
+        good.then_some(need)
     }
 }
 

@@ -122,23 +122,28 @@ impl Plan {
     /// Writes the length prefix that says `units`, which the field can have.
     #[inline]
     fn put_lead(self, units: usize, to: &mut Sink<'_>) -> bool {
-        let Ok(units) = u16::try_from(units) else { return false };
-        let digit = |number: u16| u8::try_from(number % 10).unwrap_or(0);
-        let packed = |number: u16| digit(number / 10) << 4 | digit(number);
-        match self.lead {
-            Lead::Fixed => {}
-            Lead::Ascii2 => to.put_array([b'0' + digit(units / 10), b'0' + digit(units)]),
-            Lead::Ascii3 => to.put_array([
+        self.lead == Lead::Fixed || put_prefix(self.lead, units, to)
+    }
+}
+
+fn put_prefix(lead: Lead, units: usize, to: &mut Sink<'_>) -> bool {
+    let Ok(units) = u16::try_from(units) else { return false };
+    let digit = |number: u16| u8::try_from(number % 10).unwrap_or(0);
+    let packed = |number: u16| digit(number / 10) << 4 | digit(number);
+    match lead {
+        Lead::Fixed | Lead::Other => return false,
+        Lead::Ascii2 => to.put_array([b'0' + digit(units / 10), b'0' + digit(units)]),
+        Lead::Ascii3 => {
+            to.put_array([
                 b'0' + digit(units / 100),
                 b'0' + digit(units / 10),
                 b'0' + digit(units),
-            ]),
-            Lead::Packed1 => to.put_array([packed(units)]),
-            Lead::Packed2 => to.put_array([packed(units / 100), packed(units)]),
-            Lead::Other => return false,
+            ]);
         }
-        true
+        Lead::Packed1 => to.put_array([packed(units)]),
+        Lead::Packed2 => to.put_array([packed(units / 100), packed(units)]),
     }
+    true
 }
 
 #[cfg(test)]

@@ -47,11 +47,24 @@ impl Message {
     /// otherwise: nothing is allocated if `room` is long enough (64 bytes are, for every field of digits
     /// but the longest) and the text is not Chinese.
     #[must_use]
-    #[inline]
     pub fn text_in<'b>(&'b self, number: u8, room: &'b mut [u8]) -> Option<Cow<'b, str>> {
+        match self.text_bytes(number, room)? {
+            Cow::Borrowed(text) => {
+                Some(Cow::Borrowed(std::str::from_utf8(text).unwrap_or_default()))
+            }
+            Cow::Owned(_) => self.text(number),
+        }
+    }
+
+    /// The bytes of what [`text_in`](Self::text_in) gives, which is quicker where they are all that is
+    /// asked for.
+    #[must_use]
+    #[inline]
+    pub fn text_bytes<'b>(&'b self, number: u8, room: &'b mut [u8]) -> Option<Cow<'b, [u8]>> {
         let slot = self.slot(number);
         let raw = self.raw(slot);
-        let bytes = match slot.form {
+        let owned = || Some(Cow::Owned(self.text(number)?.into_owned().into_bytes()));
+        let text = match slot.form {
             Form::Digits
             | Form::Track
             | Form::Signed
@@ -60,21 +73,20 @@ impl Message {
             | Form::Hex
             | Form::OwnText => raw,
             Form::BcdLeft | Form::BcdRight | Form::TrackLeft | Form::TrackRight => {
-                let Some(text) = room.get_mut(..usize::from(slot.len)) else {
-                    return self.text(number);
-                };
+                let Some(text) = room.get_mut(..usize::from(slot.len)) else { return owned() };
                 word::unpack(raw, slot.form.filler(), text);
                 text
             }
             Form::Gbk if raw.is_ascii() => raw,
             Form::Raw | Form::Tlv | Form::OwnBytes => {
-                let Some(text) = room.get_mut(..raw.len() * 2) else { return self.text(number) };
+                let Some(text) = room.get_mut(..raw.len() * 2) else { return owned() };
                 word::write_hex(raw, text);
                 text
             }
-            Form::Absent | Form::TooLong | Form::Gbk | Form::SignedBcd => return self.text(number),
+            Form::Absent => return None,
+            Form::TooLong | Form::Gbk | Form::SignedBcd => return owned(),
         };
-        Some(Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or("")))
+        Some(Cow::Borrowed(text))
     }
 
     /// Bytes of the field `number` as text.
@@ -237,6 +249,8 @@ mod tests {
             for number in 0..=255 {
                 let text = message.text(number);
                 for mut room in [vec![], vec![b'?'; 13], vec![b'?'; 64]] {
+                    let bytes = message.text_bytes(number, &mut room);
+                    assert_eq!(bytes.as_deref(), text.as_ref().map(|text| text.as_bytes()));
                     assert_eq!(message.text_in(number, &mut room), text, "{number}");
                 }
                 assert_eq!(message.text_len(number), text.map(|text| text.len()), "{number}");

@@ -22,9 +22,9 @@ impl<'a> Reader<'a> {
         self.bytes
     }
 
-    /// Goes on at the offset `at`, which is no lower than where it is; at the end if that is beyond it.
-    pub(crate) fn skip_to(&mut self, at: usize) {
-        self.at = at.clamp(self.at, self.bytes.len().max(self.at));
+    /// Goes on at the offset `at`; beyond the end there is nothing to take.
+    pub(crate) const fn skip_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// How many bytes are left.
@@ -63,9 +63,8 @@ mod tests {
         assert_eq!(reader.byte(), None);
         let mut reader = Reader::new(b"abc");
         reader.skip_to(2);
-        reader.skip_to(1);
         assert_eq!(reader.byte(), Some(b'c'));
         reader.skip_to(9);
-        assert_eq!((reader.at(), reader.left()), (3, 0));
+        assert_eq!((reader.byte(), reader.take(0), reader.left()), (None, None, 0));
     }
 }

@@ -44,17 +44,24 @@ impl Slots {
         }
     }
 
+    /// Gives the field `number` its slot, the first that it gets.
+    #[inline]
+    pub(crate) fn push(&mut self, number: u8, slot: Slot) {
+        let Some(place) = self.places.get_mut(usize::from(number.wrapping_sub(1))) else { return };
+        match self.first.get_mut(usize::from(self.used)) {
+            Some(kept) => *kept = slot,
+            None => self.more.push(slot),
+        }
+        self.used += 1;
+        *place = self.used;
+    }
+
     /// Gives the field `number` its slot.
     #[inline]
     pub(crate) fn put(&mut self, number: u8, slot: Slot) {
         let Some(place) = self.places.get_mut(usize::from(number.wrapping_sub(1))) else { return };
         if *place == 0 {
-            self.used += 1;
-            *place = self.used;
-            if usize::from(self.used) > INLINE {
-                self.more.push(slot);
-                return;
-            }
+            return self.push(number, slot);
         }
         let index = usize::from(*place - 1);
         let kept = match self.first.get_mut(index) {

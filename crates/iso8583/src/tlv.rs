@@ -64,12 +64,26 @@ impl<'a> Iterator for TlvIter<'a> {
     type Item = Tlv<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.reader.left() == 0 {
-            return None;
+        let at = self.reader.at();
+        let rest = self.whole.get(at..).unwrap_or_default();
+        let short = match rest {
+            [] => return None,
+            [tag, length @ 0..=0x7F, ..] if tag & 0x1F != 0x1F => Some((1, usize::from(*length))),
+            [tag, 0..=0x7F, length @ 0..=0x7F, ..] if tag & 0x1F == 0x1F => {
+                Some((2, usize::from(*length)))
+            }
+            _ => None,
+        };
+        if let Some((tag, length)) = short
+            && let Some((tag, value)) = rest.split_at_checked(tag)
+            && let Some(value) = value.get(1..=length)
+        {
+            self.reader.skip_to(at + tag.len() + 1 + length);
+            return Some(Tlv { tag, value });
         }
         let read = self.read().ok();
         if read.is_none() {
-            self.reader = Reader::new(&[]);
+            self.reader.skip_to(self.whole.len());
         }
         read
     }
@@ -157,7 +171,10 @@ mod tests {
         ] {
             let fault = check(&from_hex(hex.as_bytes()).expect("hex")).expect_err(hex);
             assert_eq!((fault.kind, fault.at), (ErrorKind::Tlv, at), "{hex}");
-            assert!(!are_short(&from_hex(hex.as_bytes()).expect("hex")), "{hex}");
+            let bytes = from_hex(hex.as_bytes()).expect("hex");
+            assert!(!are_short(&bytes), "{hex}");
+            let sound = [&[0x82, 2, 0, 0x39][..], &bytes].concat();
+            assert_eq!(TlvIter::new(&sound).count(), if at == 0 { 1 } else { 2 }, "{hex}");
         }
         for tag in ["9F", "9", "9F2695", "", "xx"] {
             assert!(push(tag, &[], &mut Vec::new()).is_err(), "{tag}");

@@ -190,7 +190,10 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
 #[inline]
 pub(crate) fn packed_number(packed: &[u8], units: usize, filler: Filler) -> Option<u64> {
     let add = |sum: u64, digit: u8| (digit <= 9).then(|| sum * 10 + u64::from(digit));
-    let both = |sum: u64, byte: &u8| add(add(sum, byte >> 4)?, byte & 0x0F);
+    let both = |sum: u64, byte: &u8| {
+        let digits = *byte & 0x0F <= 9 && *byte < 0xA0;
+        digits.then(|| sum * 100 + u64::from(*byte) - 6 * u64::from(*byte >> 4))
+    };
     let odd = !units.is_multiple_of(2);
     match (packed.split_first(), packed.split_last()) {
         _ if units > 18 => None,

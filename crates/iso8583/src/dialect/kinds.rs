@@ -67,8 +67,8 @@ fn agrees(
     let (Some(element), Some(wanted)) = (element, wanted) else { return true };
     let wanted = wanted.get(..digits).unwrap_or(wanted);
     let mut room = [0; ROOM];
-    let found = dialect.element_in(message, element, &mut room);
-    found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted)
+    let found = dialect.element_bytes(message, element, &mut room);
+    found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted.as_bytes())
 }
 
 fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
@@ -120,13 +120,16 @@ pub(super) fn check(
     let mut room = [0; ROOM];
     let batch = elements.batch.filter(|batch| row.required.contains(&batch.field));
     if let Some(batch) = batch
-        && dialect.element_in(message, batch, &mut room).is_none()
+        && dialect.element_bytes(message, batch, &mut room).is_none()
     {
         return Err(FormatFault { field: batch.field, missing: false });
     }
     for element in [elements.terminal, elements.merchant] {
-        let text = dialect.element_in(message, element, &mut room);
-        if text.is_some_and(|text| text.trim().is_empty()) {
+        let blank = |text: &[u8]| match text.first() {
+            Some(b'!'..=b'~') => false,
+            _ => dialect.element(message, element).is_some_and(|text| text.trim().is_empty()),
+        };
+        if dialect.element_bytes(message, element, &mut room).is_some_and(|text| blank(&text)) {
             return Err(FormatFault { field: element.field, missing: false });
         }
     }
