@@ -6,9 +6,10 @@ use std::path::Path;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use iso8583::Pan;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::file::{self, KeyFileError, Secret};
+use crate::nonce;
 
 /// The keys that protect card data at rest. Cheap to use, not cheap to make: share them in an `Arc`.
 pub struct CardKeys {
@@ -103,21 +104,32 @@ impl CardKeys {
     /// # Errors
     /// There are no random bytes to be had.
     pub fn seal(&self, plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, SealError> {
-        let mut nonce = [0; NONCE_LEN];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| SealError)?;
-        let mut body = Zeroizing::new(Vec::with_capacity(plain.len() + 16));
-        body.extend_from_slice(plain);
-        self.seal
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(aad),
-                &mut *body,
-            )
-            .map_err(|_| SealError)?;
-        let mut sealed = Vec::with_capacity(1 + NONCE_LEN + body.len());
+        self.seal_parts(&[plain], aad)
+    }
+
+    /// What [`seal`](Self::seal) makes of the parts one after the other, which need not be put together
+    /// in the clear for it.
+    ///
+    /// # Errors
+    /// There are no random bytes to be had.
+    pub fn seal_parts(&self, plain: &[&[u8]], aad: &[u8]) -> Result<Vec<u8>, SealError> {
+        let nonce = nonce::draw(aad).ok_or(SealError)?;
+        let length: usize = plain.iter().map(|part| part.len()).sum();
+        let mut sealed = Vec::with_capacity(1 + NONCE_LEN + length + AES_256_GCM.tag_len());
         sealed.push(self.id);
         sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&body);
+        for part in plain {
+            sealed.extend_from_slice(part);
+        }
+        let body = sealed.get_mut(1 + NONCE_LEN..).unwrap_or_default();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        match self.seal.seal_in_place_separate_tag(nonce, Aad::from(aad), body) {
+            Ok(tag) => sealed.extend_from_slice(tag.as_ref()),
+            Err(_) => {
+                sealed.zeroize();
+                return Err(SealError);
+            }
+        }
         Ok(sealed)
     }
 
@@ -187,6 +199,8 @@ mod tests {
         assert_eq!(sealed.len(), 1 + 12 + 16 + 16);
         assert_eq!(&**ours.open(&sealed, b"row 1").expect("opens"), b"6212345678901232");
         assert_ne!(sealed, ours.seal(b"6212345678901232", b"row 1").expect("sealed"));
+        let parts = ours.seal_parts(&[b"621234", b"", b"5678901232"], b"row 1").expect("sealed");
+        assert_eq!(&**ours.open(&parts, b"row 1").expect("opens"), b"6212345678901232");
         let refused = |keys: &CardKeys, bytes: &[u8], aad: &[u8]| {
             keys.open(bytes, aad).map(|_| ()).expect_err("must not open")
         };
@@ -205,6 +219,23 @@ mod tests {
             altered[at] ^= 1;
             assert_eq!(refused(&ours, &altered, b"row 1"), OpenError::Altered);
         }
+    }
+
+    /// Computed by another library (Python's cryptography): what is stored must open and be found for ever.
+    #[test]
+    fn stored_forms_do_not_change() {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let ours = keys(1, 7);
+        let pan = Pan::new("6212345678901232").expect("digits");
+        assert_eq!(hex(&ours.hash(&pan)), "0e59fa2d2564fffbd71801ee6e1c7555");
+        assert_eq!(hex(&ours.digest(&[b"ab", b"c"])), "f4c1598f29ae3409d30e28260efbf949");
+        let stored = "01000102030405060708090a0b8f51cd2ad8d81ad0db512d1b5e773d1a09a052ea255b8fd3e0\
+                      a2e27398cf5ea6b144aac896";
+        let pairs = stored.as_bytes().as_chunks::<2>().0.iter();
+        let digit = |digit: u8| char::from(digit).to_digit(16).expect("hexadecimal");
+        let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high) * 16 + digit(*low));
+        let stored: Vec<u8> = pairs.map(byte).collect::<Result<_, _>>().expect("bytes");
+        assert_eq!(&**ours.open(&stored, b"row 1").expect("opens"), b"6212345678901232;3012");
     }
 
     #[test]

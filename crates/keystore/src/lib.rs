@@ -14,6 +14,7 @@
 
 mod card;
 mod file;
+mod nonce;
 
 pub use card::{CardKeys, OpenError, SealError};
 pub use file::KeyFileError;
