@@ -16,6 +16,13 @@ use crate::word;
 /// The first fault of a message, and the field that has it.
 type First = Option<(Option<u8>, Fault)>;
 
+/// Why a frame is no whole message, and whether at least what stands before its fields is sound.
+struct Failure {
+    started: bool,
+    field: Option<u8>,
+    fault: Fault,
+}
+
 impl Message {
     /// The message in `frame` (without its length header).
     ///
@@ -24,24 +31,32 @@ impl Message {
     /// # Errors
     /// The bytes are no message of the dialect: the first fault with its field and offset, and what
     /// could be read all the same.
+    #[inline]
     pub fn decode(dialect: &Dialect, frame: Bytes) -> Result<Self, DecodeError> {
+        // inlined, so that the message is made where the caller wants it
         let mut message = Self::new(Mti::ZERO);
+        match message.read(dialect, frame) {
+            None => Ok(message),
+            Some(failure) => Err(message.fails(failure)),
+        }
+    }
+
+    /// Takes the frame and reads it; says why it is no whole message.
+    fn read(&mut self, dialect: &Dialect, frame: Bytes) -> Option<Failure> {
         let mut reader = Reader::new(&frame);
-        let (started, first) = match message.read_start(dialect, &mut reader) {
-            Ok(bits) => (true, message.read_fields(dialect, &mut reader, bits)),
+        let (started, first) = match self.read_start(dialect, &mut reader) {
+            Ok(bits) => (true, self.read_fields(dialect, &mut reader, bits)),
             Err(fault) => (false, Some((None, fault))),
         };
         let first =
             if reader.left() == 0 { first } else { first.or_else(|| Some(trailing(&reader))) };
-        message.frame = frame;
-        match first {
-            None => Ok(message),
-            Some(first) => Err(message.fails(started, first)),
-        }
+        self.frame = frame;
+        first.map(|(field, fault)| Failure { started, field, fault })
     }
 
     #[cold]
-    fn fails(self, started: bool, (field, fault): (Option<u8>, Fault)) -> DecodeError {
+    fn fails(self, failure: Failure) -> DecodeError {
+        let Failure { started, field, fault } = failure;
         let offset = if started { fault.at.min(self.frame.len()) } else { fault.at };
         DecodeError {
             field,

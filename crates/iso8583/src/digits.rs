@@ -1,5 +1,7 @@
 //! Digits as binary-coded decimals and bytes as hexadecimal text, both ways.
 
+use crate::word;
+
 /// Which nibble of an odd number of digits is filler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Filler {
@@ -27,20 +29,11 @@ pub(crate) const fn hex_digit(nibble: u8) -> u8 {
     }
 }
 
-/// Appends `bytes` as upper-case hexadecimal text.
-pub(crate) fn push_hex(bytes: &[u8], to: &mut String) {
-    to.reserve(bytes.len() * 2);
-    for byte in bytes {
-        to.push(char::from(hex_digit(byte >> 4)));
-        to.push(char::from(hex_digit(*byte)));
-    }
-}
-
 /// `bytes` as upper-case hexadecimal text.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    push_hex(bytes, &mut text);
-    text
+    let mut text = vec![0; bytes.len() * 2];
+    word::write_hex(bytes, &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The bytes of a hexadecimal text of either case; nothing if it has other characters or an odd length.
@@ -49,7 +42,11 @@ pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     if !rest.is_empty() {
         return None;
     }
-    pairs.iter().map(|[high, low]| Some(hex_value(*high)? << 4 | hex_value(*low)?)).collect()
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(hex_value(*high)? << 4 | hex_value(*low)?);
+    }
+    Some(bytes)
 }
 
 /// Appends nibbles packed two a byte; an odd count gets `fill` on the side that `filler` says.
@@ -93,7 +90,7 @@ mod tests {
             pack(digits.iter().copied(), filler, 0, |byte| out.push(byte));
             assert_eq!(out, packed);
             let mut again = vec![0; digits.len()];
-            crate::word::unpack(packed, filler, &mut again);
+            word::unpack(packed, filler, &mut again);
             assert!(again.iter().zip(digits).all(|(text, digit)| text - b'0' == *digit));
         }
     }

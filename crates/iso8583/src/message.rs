@@ -112,6 +112,23 @@ impl Message {
         self.set(number, text.as_bytes(), Form::OwnText);
     }
 
+    /// Sets the field `number` (2 to 128) to a number, with zeros before it up to `digits` digits (at most
+    /// twenty).
+    pub fn set_number(&mut self, number: u8, value: u64, digits: usize) {
+        let mut text = [b'0'; 20];
+        let (mut left, mut from) = (value, text.len());
+        for digit in text.iter_mut().rev() {
+            if left == 0 {
+                break;
+            }
+            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
+            from -= 1;
+        }
+        let from = from.min(text.len().saturating_sub(digits));
+        self.set(number, text.get(from..).unwrap_or_default(), Form::OwnText);
+    }
+
     /// Sets the field `number` (2 to 128) to bytes.
     pub fn set_binary(&mut self, number: u8, bytes: &[u8]) {
         self.set(number, bytes, Form::OwnBytes);
@@ -270,6 +287,17 @@ mod tests {
         message.set_text(1, "never");
         assert_eq!(message.fields().collect::<Vec<_>>(), [4, 52, 128]);
         assert_eq!(message.number(4), Some(12_345));
+        for (value, digits, text) in [
+            (7, 6, "000007"),
+            (0, 12, "000000000000"),
+            (1_234_567, 6, "1234567"),
+            (u64::MAX, 99, "18446744073709551615"),
+            (0, 0, ""),
+        ] {
+            message.set_number(11, value, digits);
+            assert_eq!(message.text(11).as_deref(), Some(text));
+        }
+        message.remove(11);
         assert_eq!(message.text(52).as_deref(), Some("0102030405060708"));
         assert_eq!(message.pin_block().expect("eight").expose(), &[1, 2, 3, 4, 5, 6, 7, 8]);
         message.remove(4);

@@ -16,6 +16,13 @@ impl Plan {
         let (rest, len) = (message.rest(slot), usize::from(slot.len));
         if slot.form == self.form {
             // bytes as they came, filler included: they are what this field may hold
+            if self.word > 0
+                && slot.len == self.max
+                && let Some(word) = rest.first_chunk()
+            {
+                to.put_word(*word, usize::from(self.word));
+                return true;
+            }
             let units = if slot.form == Form::Hex { len / 2 } else { len };
             let good = self.holds(units) && self.put_lead(units, to);
             if good {
@@ -128,17 +135,13 @@ impl Plan {
 
 fn put_prefix(lead: Lead, units: usize, to: &mut Sink<'_>) -> bool {
     let Ok(units) = u16::try_from(units) else { return false };
-    let digit = |number: u16| u8::try_from(number % 10).unwrap_or(0);
-    let packed = |number: u16| digit(number / 10) << 4 | digit(number);
+    let digit = |number: u16| b'0' + u8::try_from(number % 10).unwrap_or(0);
+    let packed = |number: u16| u8::try_from(number % 100 + number % 100 / 10 * 6).unwrap_or(0);
     match lead {
         Lead::Fixed | Lead::Other => return false,
-        Lead::Ascii2 => to.put_array([b'0' + digit(units / 10), b'0' + digit(units)]),
+        Lead::Ascii2 => to.put_array([digit(units / 10), digit(units)]),
         Lead::Ascii3 => {
-            to.put_array([
-                b'0' + digit(units / 100),
-                b'0' + digit(units / 10),
-                b'0' + digit(units),
-            ]);
+            to.put_array([digit(units / 100), digit(units / 10), digit(units)]);
         }
         Lead::Packed1 => to.put_array([packed(units)]),
         Lead::Packed2 => to.put_array([packed(units / 100), packed(units)]),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::card::{Pan, PinBlock, Track2};
+use crate::code::Code;
 use crate::digits::{from_hex, to_hex};
 use crate::form::Form;
 use crate::message::Message;
@@ -165,6 +166,22 @@ impl Message {
         }
     }
 
+    /// The chip data (55) as bytes, also where a host has it as hexadecimal text; nothing if it is neither.
+    #[must_use]
+    pub fn chip(&self) -> Option<Cow<'_, [u8]>> {
+        match self.slot(55).form {
+            Form::Raw | Form::Tlv | Form::OwnBytes | Form::Hex => self.binary(55),
+            _ => from_hex(self.text(55)?.trim_end().as_bytes()).map(Cow::Owned),
+        }
+    }
+
+    /// The response code, or the reason of a reversal (39), without the spaces that fill it.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        let mut room = [0; 8];
+        Code::new(self.text_in(39, &mut room)?.trim_end()).ok()
+    }
+
     /// The card's number: of data element 2, else of track 2 (35), else of track 3 (36, after its two
     /// digits of format code).
     #[must_use]
@@ -266,6 +283,22 @@ mod tests {
                 message.track2().expect("35").pan().expect("whole").expose(),
                 "6212345678901232"
             );
+        }
+    }
+
+    #[test]
+    fn chip_data_and_codes_are_read_in_any_form() {
+        let mut message = Message::new(Mti::parse("0210").expect("digits"));
+        assert_eq!((message.chip(), message.code()), (None, None));
+        for (text, chip) in [("8a023030  ", Some(&b"\x8A\x02\x30\x30"[..])), ("8A0", None)] {
+            message.set_text(55, text);
+            assert_eq!(message.chip().as_deref(), chip);
+        }
+        message.set_binary(55, &[0x8A, 0]);
+        assert_eq!(message.chip().as_deref(), Some(&[0x8A, 0][..]));
+        for (text, code) in [("00", Some("00")), ("A1 ", Some("A1")), ("", None), ("0!", None)] {
+            message.set_text(39, text);
+            assert_eq!(message.code().as_ref().map(Code::as_str), code);
         }
     }
 

@@ -49,6 +49,13 @@ impl<'b> Sink<'b> {
         }
     }
 
+    /// Appends the first `count` bytes of the word, at most all of it.
+    #[inline]
+    pub(crate) fn put_word(&mut self, word: [u8; 8], count: usize) {
+        self.put_array(word);
+        self.at -= word.len().saturating_sub(count);
+    }
+
     /// Appends `bytes`.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
@@ -88,7 +95,7 @@ mod tests {
         let mut buffer = BytesMut::from(&b"before"[..]);
         let mut sink = Sink::new(&mut buffer);
         sink.put_from(b"0123456789abcdefXXX", 3);
-        sink.put_array(*b"ar");
+        sink.put_word(*b"arXXXXXX", 2);
         sink.put(&[b'x'; 700]);
         sink.put_spaces(2);
         sink.put(b"end");

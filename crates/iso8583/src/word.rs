@@ -21,6 +21,26 @@ const fn not(word: u64, good: u64) -> u64 {
     (word | !good) & every(0x80)
 }
 
+/// The high bit of each byte that is no ASCII digit.
+pub(crate) const fn no_digit(word: u64) -> u64 {
+    not(word, within(word, b'0', b'9'))
+}
+
+/// The high bit of each byte that is not printable ASCII.
+pub(crate) const fn not_printable(word: u64) -> u64 {
+    not(word, within(word, b' ', b'~'))
+}
+
+/// The high bit of each byte that is not ASCII.
+pub(crate) const fn not_ascii(word: u64) -> u64 {
+    word & every(0x80)
+}
+
+/// The high bit of each nibble that is above nine: its bit 8 stands together with bit 4 or bit 2.
+pub(crate) const fn above_nine(word: u64) -> u64 {
+    word & (word << 1 | word << 2) & every(0x88)
+}
+
 /// Whether `bad` finds nothing in the first `count` bytes of `rest`. What it says of a byte must not
 /// depend on the bytes after it.
 #[inline]
@@ -47,19 +67,19 @@ fn clear(rest: &[u8], count: usize, bad: impl Fn(u64) -> u64) -> bool {
 /// Whether the first `count` bytes are ASCII digits.
 #[inline]
 pub(crate) fn are_digits(rest: &[u8], count: usize) -> bool {
-    clear(rest, count, |word| not(word, within(word, b'0', b'9')))
+    clear(rest, count, no_digit)
 }
 
 /// Whether the first `count` bytes are printable ASCII.
 #[inline]
 pub(crate) fn are_printable(rest: &[u8], count: usize) -> bool {
-    clear(rest, count, |word| not(word, within(word, b' ', b'~')))
+    clear(rest, count, not_printable)
 }
 
 /// Whether the first `count` bytes are ASCII.
 #[inline]
 pub(crate) fn are_ascii(rest: &[u8], count: usize) -> bool {
-    clear(rest, count, |word| word & every(0x80))
+    clear(rest, count, not_ascii)
 }
 
 /// Whether the first `count` bytes are upper-case hexadecimal digits.
@@ -87,17 +107,17 @@ pub(crate) fn are_track_nibbles(rest: &[u8], count: usize) -> bool {
 /// last one is not looked at: terminals fill it with 0 or F.
 #[inline]
 pub(crate) fn are_packed(rest: &[u8], units: usize, filler: Filler) -> bool {
-    // a nibble is above nine if its bit 8 stands together with bit 4 or bit 2
-    let bad = |word: u64| word & (word << 1 | word << 2) & every(0x88);
     if units.is_multiple_of(2) {
-        return clear(rest, units / 2, bad);
+        return clear(rest, units / 2, above_nine);
     }
     match filler {
         Filler::Right => {
-            clear(rest, units / 2, bad) && rest.get(units / 2).is_some_and(|last| *last < 0xA0)
+            clear(rest, units / 2, above_nine)
+                && rest.get(units / 2).is_some_and(|last| *last < 0xA0)
         }
         Filler::Left => {
-            rest.first().is_some_and(|first| *first < 0x10) && clear(rest, units / 2 + 1, bad)
+            rest.first().is_some_and(|first| *first < 0x10)
+                && clear(rest, units / 2 + 1, above_nine)
         }
     }
 }
