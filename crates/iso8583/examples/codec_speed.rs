@@ -84,13 +84,13 @@ impl Bench {
             (25, "00"),
             (32, "48031000"),
             (33, "48031000"),
-            (11, "234567"),
-            (37, "000001234567"),
             (18, "5411"),
             (43, "A SHOP IN TOWN"),
         ] {
             message.set_text(number, text);
         }
+        message.set_number(11, 234_567, 6);
+        message.set_number(37, 1_234_567, 12);
         message.copy(55, terminal);
         Ok(message)
     }
@@ -189,8 +189,7 @@ fn judge_cup(bench: &Bench) -> Done {
 }
 
 fn forward_message(bench: &Bench, terminal: &Message) -> Done {
-    let mut frame = BytesMut::with_capacity(512);
-    bench.for_issuer(terminal)?.encode(&bench.iso87, &mut frame)?;
+    let frame = bench.for_issuer(terminal)?.to_frame(&bench.iso87, bench.iso87.framing())?;
     Ok(black_box(&frame).len())
 }
 
@@ -201,13 +200,13 @@ fn forward(bench: &Bench) -> Done {
 /// What is read of an issuer's answer.
 fn answer(bench: &Bench) -> Done {
     let message = Message::decode(&bench.iso87, bench.answered.clone())?;
-    let code = Code::new(&message.text(39).ok_or("no code")?)?;
+    let code = message.code().ok_or("no code")?;
     let class = bench.iso87.meaning(code).map(|meaning| meaning.class);
     let text = |number| message.text(number).map_or(0, |text| text.len());
     let texts: usize = [37, 41, 42, 49, 15, 32, 38, 44, 54, 63].into_iter().map(text).sum();
     let amount = message.number(4).ok_or("no amount")?;
     let stan = message.stan().ok_or("no trace number")?;
-    let chip = message.binary(55).ok_or("no chip data")?;
+    let chip = message.chip().ok_or("no chip data")?;
     black_box((class, amount, stan));
     Ok(texts + chip.len())
 }
@@ -222,19 +221,14 @@ fn respond_to(bench: &Bench, request: &Message) -> Done {
             response.copy(number, request);
         }
     }
-    for (number, text) in [
-        (37, "000001234567"),
-        (39, "00"),
-        (12, "224516"),
-        (13, "1125"),
-        (32, "48031000"),
-        (38, "A12345"),
-    ] {
+    response.set_number(37, 1_234_567, 12);
+    for (number, text) in
+        [(39, "00"), (12, "224516"), (13, "1125"), (32, "48031000"), (38, "A12345")]
+    {
         response.set_text(number, text);
     }
     response.set_binary(55, &[0x91, 0x0A, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x8A, 2, 0x30, 0x30]);
-    let mut frame = BytesMut::with_capacity(512);
-    response.encode(&bench.cup, &mut frame)?;
+    let frame = response.to_frame(&bench.cup, bench.cup.framing())?;
     Ok(black_box(&frame).len())
 }
 
