@@ -165,12 +165,12 @@ fn read_message(bench: &Bench, message: &Message) -> Done {
     for number in [3, 4, 14, 22, 23, 25, 25, 37, 49, 49] {
         texts += text(number);
     }
-    let tags = message.tlv55().filter(|tlv| tlv.tag == [0x9F, 0x36]).count();
+    let [cryptogram, counter] = message.tags55([0x9F26, 0x9F36]);
     let pan = message.pan().ok_or("no card")?;
     let stan = message.stan().ok_or("no trace number")?;
     let amount = message.number(4).ok_or("no amount")?;
     black_box((stan, amount));
-    Ok(ends + texts + tags + pan.expose().len())
+    Ok(ends + texts + cryptogram.len() + counter.len() + pan.expose().len())
 }
 
 fn read_cup(bench: &Bench) -> Done {

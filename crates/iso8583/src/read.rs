@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::digits::{from_hex, to_hex};
 use crate::form::Form;
 use crate::message::Message;
-use crate::tlv::TlvIter;
+use crate::tlv::{Tlv, TlvIter};
 use crate::value::Stan;
 use crate::word;
 
@@ -166,6 +166,22 @@ impl Message {
         }
     }
 
+    /// The values of these tags (as in `0x9F26`) of field 55, the first of each; empty where there is none.
+    #[must_use]
+    pub fn tags55<const N: usize>(&self, tags: [u32; N]) -> [&[u8]; N] {
+        let mut found: [Option<&[u8]>; N] = [None; N];
+        for Tlv { tag, value } in self.tlv55() {
+            let tag = tag.iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte));
+            for (place, _) in found.iter_mut().zip(tags).filter(|(_, wanted)| *wanted == tag) {
+                place.get_or_insert(value);
+            }
+            if found.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        found.map(Option::unwrap_or_default)
+    }
+
     /// The chip data (55) as bytes, also where a host has it as hexadecimal text; nothing if it is neither.
     #[must_use]
     pub fn chip(&self) -> Option<Cow<'_, [u8]>> {
@@ -294,6 +310,11 @@ mod tests {
             message.set_text(55, text);
             assert_eq!(message.chip().as_deref(), chip);
         }
+        assert_eq!(message.tags55([0x8A]), [&b""[..]]);
+        let tags = [0x9F, 0x26, 1, 7, 0x95, 1, 8, 0x9F, 0x26, 1, 9, 0x9F];
+        message.set_binary(55, &tags);
+        let found = message.tags55([0x95, 0x9F26, 0x9F36, 0x95]);
+        assert_eq!(found, [&[8][..], &[7], &[], &[8]]);
         message.set_binary(55, &[0x8A, 0]);
         assert_eq!(message.chip().as_deref(), Some(&[0x8A, 0][..]));
         for (text, code) in [("00", Some("00")), ("A1 ", Some("A1")), ("", None), ("0!", None)] {
