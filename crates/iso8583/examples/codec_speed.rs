@@ -202,8 +202,11 @@ fn answer(bench: &Bench) -> Done {
     let message = Message::decode(&bench.iso87, bench.answered.clone())?;
     let code = message.code().ok_or("no code")?;
     let class = bench.iso87.meaning(code).map(|meaning| meaning.class);
-    let text = |number| message.text(number).map_or(0, |text| text.len());
-    let texts: usize = [37, 41, 42, 49, 15, 32, 38, 44, 54, 63].into_iter().map(text).sum();
+    let mut room = [0; 64];
+    let mut texts = 0;
+    for number in [37, 41, 42, 49, 15, 32, 38, 44, 54, 63] {
+        texts += message.text_bytes(number, &mut room).map_or(0, |text| text.len());
+    }
     let amount = message.number(4).ok_or("no amount")?;
     let stan = message.stan().ok_or("no trace number")?;
     let chip = message.chip().ok_or("no chip data")?;

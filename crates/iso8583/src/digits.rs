@@ -43,8 +43,8 @@ pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let mut bytes = Vec::with_capacity(pairs.len());
-    for [high, low] in pairs {
-        bytes.push(hex_value(*high)? << 4 | hex_value(*low)?);
+    for pair in pairs {
+        bytes.push(word::byte_of_hex(*pair)?);
     }
     Some(bytes)
 }
@@ -100,6 +100,10 @@ mod tests {
         assert_eq!(from_hex(b"00fFa5"), Some(vec![0, 255, 0xA5]));
         assert_eq!(to_hex(&[0, 255, 0xA5]), "00FFA5");
         assert_eq!(from_hex(b"0"), None);
-        assert_eq!(from_hex(b"0G"), None);
+        for byte in 0..=255_u8 {
+            let expected = hex_value(byte).map(|value| vec![value]);
+            assert_eq!(from_hex(&[b'0', byte]), expected);
+            assert_eq!(from_hex(&[byte, b'0']), expected.map(|value| vec![value[0] << 4]));
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A look at a value gets all that stands from its first byte on, so that a short value is one load. What
 //! follows the value is loaded with it and ignored.
 
-use crate::digits::{Filler, hex_digit};
+use crate::digits::{Filler, hex_digit, hex_value};
 
 const fn every(byte: u8) -> u64 {
     0x0101_0101_0101_0101 * byte as u64
@@ -172,6 +172,32 @@ pub(crate) fn write_hex(bytes: &[u8], to: &mut [u8]) {
     for (pair, byte) in to.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
         *pair = look_up(&HEX, *byte);
     }
+}
+
+const fn values() -> [u8; 256] {
+    let mut values = [0xFF; 256];
+    let mut digit = 0_u8;
+    loop {
+        values[digit as usize] = match hex_value(digit) {
+            Some(value) => value,
+            None => 0xFF,
+        };
+        if digit == 0xFF {
+            return values;
+        }
+        digit += 1;
+    }
+}
+
+/// The value of a hexadecimal digit of either case, 0xFF for every other byte.
+static VALUES: [u8; 256] = values();
+
+/// The byte that two hexadecimal digits of either case say.
+#[inline]
+pub(crate) fn byte_of_hex([high, low]: [u8; 2]) -> Option<u8> {
+    let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(0xFF);
+    let (high, low) = (value(high), value(low));
+    ((high | low) <= 0x0F).then_some(high << 4 | low)
 }
 
 /// The nibble of a digit, of a letter from A to F, or of the separator of a track.
