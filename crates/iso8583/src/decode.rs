@@ -26,7 +26,8 @@ struct Failure {
 impl Message {
     /// The message in `frame` (without its length header).
     ///
-    /// The frame is kept, not copied. Time is linear in its length; nothing is allocated.
+    /// The frame is kept, not copied. Time is linear in its length; nothing is allocated for a message of up
+    /// to 32 fields.
     ///
     /// # Errors
     /// The bytes are no message of the dialect: the first fault with its field and offset, and what

@@ -16,8 +16,8 @@ const OWN: usize = 256;
 /// An ISO 8583 message.
 ///
 /// A decoded one keeps the frame that it came in and reads a field from there when it is asked for:
-/// decoding allocates nothing. Setting a field leaves the frame as it is. Values are text as it reads,
-/// digits without filler, tracks with `=`, and bytes.
+/// decoding allocates nothing but the places of more than 32 fields. Setting a field leaves the frame as
+/// it is. Values are text as it reads, digits without filler, tracks with `=`, and bytes.
 #[derive(Clone)]
 pub struct Message {
     pub(crate) mti: Mti,
