@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::{config::Config, runtime::DataPath};
 
 /// A node that serves.
 pub(crate) struct Node {
@@ -22,6 +22,7 @@ pub(crate) struct Node {
     phase: watch::Sender<Phase>,
     admin: Serving,
     admin_stop: CancellationToken,
+    data_path: DataPath,
     /// Where HTTP is served.
     pub(crate) admin_address: SocketAddr,
 }
@@ -42,7 +43,9 @@ impl Node {
         switch::describe();
         let port = admin::Port::bind(&config.settings.admin.0.listen.to_string()).await?;
         let admin_address = port.address;
-        let running = Switch::start(settings).await?;
+        let data_path = DataPath::start(settings.node.threads)?;
+        let starting = data_path.handle().spawn(Switch::start(settings));
+        let running = starting.await.context("the start of the switch")??;
         let (phase, phases) = watch::channel(Phase::Ready);
         let admin_stop = CancellationToken::new();
         let admin = Admin {
@@ -53,7 +56,7 @@ impl Node {
             version: env!("CARGO_PKG_VERSION"),
         }
         .serve(port, admin_stop.clone());
-        Ok(Self { config, running, phase, admin, admin_stop, admin_address })
+        Ok(Self { config, running, phase, admin, admin_stop, data_path, admin_address })
     }
 
     /// The address of each listener, by name.
@@ -129,6 +132,7 @@ impl Node {
         self.admin_stop.cancel();
         // A scrape that hangs shall not hold the process.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), self.admin.ended()).await;
+        let _ = tokio::task::spawn_blocking(|| self.data_path.end()).await;
         drained?;
         tracing::info!("drained");
         Ok(())

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use iso8583::Framing;
 use tokio::{
+    io::{AsyncRead as _, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep_until},
 };
@@ -56,6 +57,17 @@ pub enum Incoming {
     Frame(Bytes),
     /// A zero-length frame.
     KeepAlive,
+}
+
+/// What is done with what the peer sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// It is read, and taken at once.
+    Taken,
+    /// It is read, up to a bound, and left: the peer is held back, and its end is still seen. No patience of ours ends.
+    Left,
+    /// It is not read, nor is the peer's end seen.
+    Off,
 }
 
 /// Why a connection is over. Nothing more is read from it or written to it.
@@ -103,7 +115,7 @@ pub struct Connection<R: Receipt> {
     /// Since when bytes wait without the kernel taking one.
     stuck: Option<Instant>,
     keepalives: (Instant, u32),
-    /// Whether the last wait did not read.
+    /// Whether the last wait was not for what is taken.
     held_back: bool,
     timer: Pin<Box<Sleep>>,
 }
@@ -174,48 +186,57 @@ impl<R: Receipt> Connection<R> {
         self.last_read
     }
 
-    /// Waits until something was read or a limit is reached, and writes what can be written meanwhile. Without `read`
-    /// nothing is read, so that the peer is held back. May be cancelled: nothing is lost.
+    /// Waits until something was read, all was written or a limit is reached, and writes what can be written meanwhile.
+    /// May be cancelled: nothing is lost.
     ///
     /// # Errors
     /// The connection is over. Frames that came before can still be taken.
-    pub async fn ready(&mut self, read: bool) -> Result<(), Ended> {
-        if read && self.held_back {
-            // The time in which we did not read is not the peer's.
+    pub async fn ready(&mut self, reading: Reading) -> Result<(), Ended> {
+        let taken = reading == Reading::Taken;
+        if taken && self.held_back {
+            // The time in which we did not take anything is not the peer's.
             self.last_read = Instant::now();
             self.begun = self.begun.map(|_| self.last_read);
         }
-        self.held_back = !read;
-        poll_fn(|cx| self.poll(cx, read)).await
+        self.held_back = !taken;
+        poll_fn(|cx| self.poll(cx, reading)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, read: bool) -> Poll<Result<(), Ended>> {
-        if read {
-            while let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
-                ready.map_err(Ended::Broken)?;
-                if self.fill()? {
-                    return Poll::Ready(Ok(()));
-                }
-            }
+    fn poll(&mut self, cx: &mut Context<'_>, reading: Reading) -> Poll<Result<(), Ended>> {
+        let fill = match reading {
+            Reading::Taken => true,
+            Reading::Left => self.deframer.unfinished() < READ,
+            Reading::Off => false,
+        };
+        if fill && let Poll::Ready(filled) = self.fill(cx) {
+            return Poll::Ready(filled);
         }
+        let read = reading == Reading::Taken;
+        let waited = !self.outbox.is_empty();
         while !self.outbox.is_empty() {
             let Poll::Ready(ready) = self.stream.poll_write_ready(cx) else { break };
             ready.map_err(Ended::Broken)?;
             self.flush()?;
         }
+        if waited && self.outbox.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         loop {
+            let Some(deadline) = self.deadline(read) else { return Poll::Pending };
+            // The timer may ring too early, never too late: most deadlines only ever move away.
+            if self.timer.deadline() > deadline.into() {
+                self.timer.as_mut().reset(deadline.into());
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             let now = Instant::now();
             self.outbox.expire(now);
             if let Some(ended) = self.overdue(now, read) {
                 return Poll::Ready(Err(ended));
             }
-            let Some(deadline) = self.deadline(read) else { return Poll::Pending };
-            // The timer may ring too early, never too late: most deadlines only ever move away.
-            if self.timer.is_elapsed() || self.timer.deadline() > deadline.into() {
+            if let Some(deadline) = self.deadline(read) {
                 self.timer.as_mut().reset(deadline.into());
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
             }
         }
     }
@@ -240,25 +261,26 @@ impl<R: Receipt> Connection<R> {
         idle.then_some(Ended::Idle)
     }
 
-    /// Reads once. Gives whether anything was read.
-    fn fill(&mut self) -> Result<bool, Ended> {
+    /// Reads once, when something is there. A read that does not fill the landing emptied the socket: the runtime then
+    /// waits for the next readiness without asking the kernel once more.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         let read = LANDING.with_borrow_mut(|landing| {
-            let read = self.stream.try_read(landing.as_mut_slice());
-            if let Some(bytes) = read.as_ref().ok().and_then(|count| landing.get_mut(..*count)) {
-                self.deframer.push(bytes);
-                // Card data does not stay behind.
-                bytes.fill(0);
-            }
-            read
+            let mut buffer = ReadBuf::new(landing.as_mut_slice());
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+            let bytes = buffer.filled_mut();
+            self.deframer.push(bytes);
+            // Card data does not stay behind.
+            bytes.fill(0);
+            polled.map_ok(|()| buffer.filled().len())
         });
         match read {
-            Ok(0) => Err(Ended::Closed),
-            Ok(_) => {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(Ended::Closed)),
+            Poll::Ready(Ok(_)) => {
                 self.last_read = Instant::now();
-                Ok(true)
+                Poll::Ready(Ok(()))
             }
-            Err(error) if would_block(&error) => Ok(false),
-            Err(error) => Err(Ended::Broken(error)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::Broken(error))),
         }
     }
 
@@ -316,8 +338,15 @@ impl<R: Receipt> Connection<R> {
     /// # Errors
     /// The connection is over: it broke, or more waits to be written than its limit.
     pub fn flush(&mut self) -> Result<(), Ended> {
+        if self.outbox.is_empty() {
+            self.stuck = None;
+            return Ok(());
+        }
         let stream = &self.stream;
-        let taken = self.outbox.flush(Instant::now, |slices| stream.try_write_vectored(slices));
+        let taken = self.outbox.flush(Instant::now, |slices| match slices {
+            [one] => stream.try_write(one),
+            several => stream.try_write_vectored(several),
+        });
         let taken = taken.map_err(Ended::Broken)?;
         if self.outbox.is_empty() {
             self.stuck = None;
@@ -341,8 +370,4 @@ impl<R: Receipt> Connection<R> {
         self.drop_waiting();
         reset(&self.stream);
     }
-}
-
-fn would_block(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -76,9 +76,15 @@ impl Deframer {
         if self.held.len() < header + length {
             return Ok(None);
         }
-        self.held.advance(header);
-        let frame = self.held.split_to(length).freeze();
-        self.release();
+        let frame = if self.held.len() == header + length {
+            // The usual case, one whole frame: it takes the memory with it, and an idle connection holds no buffer.
+            let mut whole = std::mem::take(&mut self.held);
+            whole.advance(header);
+            whole.freeze()
+        } else {
+            self.held.advance(header);
+            self.held.split_to(length).freeze()
+        };
         Ok(Some(if length == 0 { Framed::KeepAlive } else { Framed::Frame(frame) }))
     }
 

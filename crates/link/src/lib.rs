@@ -13,7 +13,7 @@ mod slip;
 mod socket;
 
 pub use accept::{Accepted, Acceptor};
-pub use connection::{Connection, Ended, Incoming, Limits};
+pub use connection::{Connection, Ended, Incoming, Limits, Reading};
 pub use deframe::{Deframer, FrameError, Framed};
 pub use outbox::{Outbox, Outgoing};
 pub use proxy::{ProxyError, proxied};

@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use iso8583::Framing;
 use link::{
-    Acceptor, Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Receipt, Slip, Tuning,
-    connect, listen,
+    Acceptor, Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Receipt, Slip,
+    Tuning, connect, listen,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,7 +46,7 @@ async fn until_end(connection: &mut Connection<Tell>) -> (Vec<Incoming>, Ended) 
     let mut came = Vec::new();
     let reading = async {
         loop {
-            let ready = connection.ready(true).await;
+            let ready = connection.ready(Reading::Taken).await;
             loop {
                 match connection.take() {
                     Ok(Some(incoming)) => came.push(incoming),
@@ -163,7 +163,7 @@ async fn frames_too_late_are_never_sent_though_the_socket_is_stuck() {
     let waiting = async {
         loop {
             tokio::select! {
-                ready = connection.ready(true) => ready.expect("open"),
+                ready = connection.ready(Reading::Taken) => ready.expect("open"),
                 () = tokio::time::sleep(Duration::from_millis(5)) => {}
             }
             if let Some(fate) = heard.try_iter().find(|(number, _)| *number == 1) {
@@ -187,7 +187,7 @@ async fn many_frames_come_of_few_reads_and_a_reset_is_seen() {
     let mut frames = 0;
     let reading = async {
         while frames < 10_000 {
-            connection.ready(true).await.expect("open");
+            connection.ready(Reading::Taken).await.expect("open");
             while connection.take().expect("sound").is_some() {
                 frames += 1;
             }

@@ -1,5 +1,7 @@
 //! A writer's connection to either back end: the same functions on both.
 
+use std::sync::Arc;
+
 use switch_core::{Day, Epoch, Found, Key, NodeNo, Record, TxnId};
 
 use crate::{
@@ -102,6 +104,14 @@ impl Connection {
             return Ok(Vec::new());
         }
         either!(self, own => own.obligation_places(ids))
+    }
+
+    /// Where the task that owns this connection runs, if not with its caller.
+    pub(crate) fn thread(&self) -> Option<Arc<sqlite::Thread>> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Sqlite(own) => Some(own.thread()),
+        }
     }
 
     /// Gives the connection up; the next call makes a new one.

@@ -1,9 +1,11 @@
 //! The columns of a transaction and of its obligation, and how a row of either back end becomes a `Found`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use switch_core::{
-    Card, Cause, Code, Day, Digest, Epoch, Found, Key, Kind, NodeNo, Obligation, ObligationCause,
-    ObligationStatus, Row, RowState, TxnId, Wall,
+    Card, Cause, Code, Day, Digest, Epoch, Fixed, Found, Key, Kind, NodeNo, Obligation,
+    ObligationCause, ObligationStatus, Row, RowState, TxnId, Wall,
 };
 
 use crate::{StoreError, horizon::Horizon};
@@ -115,28 +117,30 @@ impl Image {
         let obligation = self.obligation.map(|stored| obligation_of(id, stored)).transpose()?;
         let [hash, first6, last4, sealed] = self.card;
         let row = Row {
-            key: Key(array(&self.key, "identity")?),
-            id,
+            fixed: Arc::new(Fixed {
+                key: Key(array(&self.key, "identity")?),
+                id,
+                kind: known("kind", self.kind, Kind::from_number)?,
+                node: NodeNo(self.node),
+                epoch: Epoch(self.epoch),
+                created: Wall(self.created),
+                listener: self.listener.into(),
+                merchant: self.merchant.into(),
+                terminal: self.terminal.into(),
+                stan: unsigned(self.stan),
+                amount: self.amount,
+                currency: array(&self.currency, "currency")?,
+                digest: Digest(array(&self.digest, "digest")?),
+                issuer: self.issuer.map(Into::into),
+                card: Card {
+                    hash: array(&hash, "card hash")?,
+                    first6: array(&first6, "card's first six")?,
+                    last4: array(&last4, "card's last four")?,
+                    sealed: Bytes::from(sealed),
+                },
+                carried: self.carried.into(),
+            }),
             day,
-            kind: known("kind", self.kind, Kind::from_number)?,
-            node: NodeNo(self.node),
-            epoch: Epoch(self.epoch),
-            created: Wall(self.created),
-            listener: self.listener.into(),
-            merchant: self.merchant.into(),
-            terminal: self.terminal.into(),
-            stan: unsigned(self.stan),
-            amount: self.amount,
-            currency: array(&self.currency, "currency")?,
-            digest: Digest(array(&self.digest, "digest")?),
-            issuer: self.issuer.map(Into::into),
-            card: Card {
-                hash: array(&hash, "card hash")?,
-                first6: array(&first6, "card's first six")?,
-                last4: array(&last4, "card's last four")?,
-                sealed: Bytes::from(sealed),
-            },
-            carried: self.carried.into(),
             version: unsigned(self.version),
             change: self.change.cast_unsigned(),
             state: known("state", self.state, RowState::from_number)?,

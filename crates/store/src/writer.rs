@@ -113,11 +113,16 @@ impl Writer {
             confirms: Vec::new(),
             up: false,
         };
-        let task = tokio::spawn(async move {
+        let thread = writer.connection.thread();
+        let work = async move {
             if let Err(error) = writer.run().await {
                 let _ = writer.reports.send(Report::Fatal(lane, error));
             }
-        });
+        };
+        let task = match thread {
+            Some(thread) => thread.spawn(work),
+            None => tokio::spawn(work),
+        };
         WriterHandle { sender, task }
     }
 

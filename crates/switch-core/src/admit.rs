@@ -1,6 +1,5 @@
 //! A request comes in: copies are joined, answered or refused (M6, M7); new work is admitted or shed (M15, M16).
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use iso8583::Cause;
@@ -8,47 +7,11 @@ use iso8583::Cause;
 use crate::{
     Effect, Engine, Instant, Key, Notice, Now, Record, Row, RowState, ShedReason, TxnId,
     bug::Bug,
-    core::{Core, RecordFor},
+    core::Core,
     effect::{DuplicateResult, TxnOutcome},
     event::Request,
     txn::{Asker, Txn},
 };
-
-/// Finished transactions, the newest: they answer copies of refusals without the store. What is older than the repeat
-/// window is not answered from here: only the store knows whether its horizon has passed.
-#[derive(Debug, Default)]
-pub(crate) struct Finished {
-    rows: BTreeMap<Key, (Instant, Box<Row>)>,
-    order: VecDeque<Key>,
-}
-
-impl Finished {
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    pub(crate) fn get(&self, now: Now, key: Key, window: Duration) -> Option<&Row> {
-        let (since, row) = self.rows.get(&key)?;
-        let young = now.mono.since(*since) <= window && now.wall.since(row.created) <= window;
-        young.then_some(row.as_ref())
-    }
-
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Row> {
-        self.rows.remove(&key).map(|(_, row)| *row)
-    }
-
-    pub(crate) fn insert(&mut self, now: Now, row: Row, most: usize) {
-        let key = row.key;
-        if self.rows.insert(key, (now.mono, Box::new(row))).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > most {
-            if let Some(oldest) = self.order.pop_front() {
-                self.rows.remove(&oldest);
-            }
-        }
-    }
-}
 
 /// What a new request meets.
 enum Admission {
@@ -63,8 +26,8 @@ enum Admission {
 impl Engine {
     pub(crate) fn on_request(&mut self, now: Now, request: Request) {
         let key = request.key;
-        let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
         if let Some(txn) = self.txns.get_mut(&key) {
+            let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
             self.core.notice(Notice::Duplicate(DuplicateResult::Joined));
             txn.join(asker, &mut self.core);
             if self.core.has(Bug::CopyForwarded) && txn.ours && txn.row.state.is_in_flight() {
@@ -85,10 +48,10 @@ impl Engine {
         match self.core.admission(now, &request) {
             Admission::Shed(cause, reason) => self.shed(now, &request, cause, reason),
             Admission::Forward(id) => {
-                self.admit(now, &request, id, RowState::InFlight, Cause::NoAnswer);
+                self.admit(now, request, id, RowState::InFlight, Cause::NoAnswer);
             }
             Admission::NoLink(id) => {
-                self.admit(now, &request, id, RowState::NeverSent, Cause::IssuerDown);
+                self.admit(now, request, id, RowState::NeverSent, Cause::IssuerDown);
             }
         }
         // a busy second uses more than a block: the next is asked for as soon as this one is half used
@@ -122,21 +85,20 @@ impl Engine {
     }
 
     /// A new request: its row goes to the store.
-    fn admit(&mut self, now: Now, request: &Request, id: TxnId, state: RowState, cause: Cause) {
+    fn admit(&mut self, now: Now, request: Request, id: TxnId, state: RowState, cause: Cause) {
+        let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: false };
+        let (reversible, takes_partial) = (request.reversed_on_silence, request.takes_partial);
         let row = request.row(id, state, cause, now, &mut self.core);
         let mut txn = Txn::new(row, false, true);
-        txn.reversible = request.reversed_on_silence;
-        txn.takes_partial = request.takes_partial;
+        txn.reversible = reversible;
+        txn.takes_partial = takes_partial;
         txn.delivery.all_known = true;
-        txn.join(
-            Asker { asked: request.asked.clone(), digest: request.digest, copy: false },
-            &mut self.core,
-        );
+        txn.join(asker, &mut self.core);
         if state == RowState::InFlight {
             txn.counted = true;
             txn.stan_held = true;
             self.core.in_flight.insert(id);
-            if let Some(issuer) = self.core.issuer(request.issuer.as_ref()) {
+            if let Some(issuer) = self.core.issuer(txn.row.issuer.as_ref()) {
                 issuer.in_flight += 1;
                 issuer.stans.insert(id.stan());
             }
@@ -145,14 +107,16 @@ impl Engine {
     }
 
     /// Hands a row to the writer of intents.
-    pub(crate) fn record_intent(&mut self, now: Now, mut txn: Txn) {
+    pub(crate) fn record_intent(&mut self, now: Now, txn: impl Into<Box<Txn>>) {
+        let mut txn = txn.into();
         let what = Record::Intent(Box::new(txn.row.clone()));
-        let record = self.core.persist(what.clone(), RecordFor::Transaction(txn.row.key));
+        let record = self.core.persist_of(txn.row.key, &what);
         txn.pend(record, what, now);
         self.insert_txn(txn);
     }
 
-    pub(crate) fn insert_txn(&mut self, txn: Txn) {
+    pub(crate) fn insert_txn(&mut self, txn: impl Into<Box<Txn>>) {
+        let txn = txn.into();
         self.core.by_id.insert(txn.row.id, txn.row.key);
         self.txns.insert(txn.row.key, txn);
     }

@@ -22,7 +22,13 @@ impl Txn {
 
     /// Writes the conclusion: state, answer, and the owed reversal, in one statement.
     pub(crate) fn record_conclusion(&mut self, now: Now, core: &mut Core) {
-        let Some(conclusion) = self.conclusion.clone() else { return };
+        // It stays decided: until the change is durable it may have to be written again.
+        let Some(conclusion) = self.conclusion.take() else { return };
+        self.write_conclusion(now, &conclusion, core);
+        self.conclusion = Some(conclusion);
+    }
+
+    fn write_conclusion(&mut self, now: Now, conclusion: &Conclusion, core: &mut Core) {
         let loses = core.has(Bug::TerminalReversalLoses);
         let asked = !loses
             && (self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty());
@@ -30,7 +36,7 @@ impl Txn {
         let mut note = None;
         let obligation = match conclusion {
             Conclusion::Approved(answer) => {
-                approve(&mut row, &answer);
+                approve(&mut row, answer);
                 if asked {
                     // M8 wins
                     row.state = RowState::Undone;
@@ -53,7 +59,7 @@ impl Txn {
                 row.cause = Cause::Contradicted;
                 row.code = Some(answer.code);
                 note = Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()));
-                core.notice(Notice::Contradicted(answer.issuer));
+                core.notice(Notice::Contradicted(answer.issuer.clone()));
                 self.owed(now, ObligationCause::Contradicted)
             }
             Conclusion::Silent => {
@@ -79,13 +85,14 @@ impl Txn {
             }
             Conclusion::NeverSent(cause) => {
                 row.state = RowState::NeverSent;
-                row.cause = if asked { Cause::NoAnswer } else { cause };
+                row.cause = if asked { Cause::NoAnswer } else { *cause };
                 None
             }
         };
         let early = core.has(Bug::ApproveBeforeCommit) && row.state == RowState::Approved;
-        self.record(now, Change { row: row.clone(), obligation, note, case: None }, core);
-        if early {
+        let before_commit = early.then(|| row.clone());
+        self.record(now, Change { row, obligation, note, case: None }, core);
+        if let Some(row) = before_commit {
             self.row = Row { version: self.row.version, ..row };
             self.give_approval(now, crate::Commit { day: self.row.day, since: now.mono }, core);
         }

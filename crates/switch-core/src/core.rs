@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use iso8583::{Cause, Code};
 
 use crate::{
-    AskId, Case, Change, Day, Effect, EngineConfig, Instant, IssuerName, IssuerPolicy, Key, LinkId,
-    Note, NoteKind, Notice, Now, Outcome, Progress, Record, RecordId, Reply, Row, TxnId, Wall,
+    AskId, Case, Day, Effect, EngineConfig, Instant, IssuerName, IssuerPolicy, Key, LinkId, Note,
+    NoteKind, Notice, Now, Outcome, Progress, Record, RecordId, Reply, Row, TxnId, Wall,
     event::Asked, numbers::Numbers,
 };
 
@@ -164,9 +164,9 @@ impl Core {
         record
     }
 
-    pub(crate) fn persist_change(&mut self, change: Change) -> RecordId {
-        let key = change.row.key;
-        self.persist(Record::Change(Box::new(change)), RecordFor::Transaction(key))
+    /// Hands the record of the transaction under `key` to its writer; the caller keeps it until its fate is known.
+    pub(crate) fn persist_of(&mut self, key: Key, what: &Record) -> RecordId {
+        self.persist(what.clone(), RecordFor::Transaction(key))
     }
 
     pub(crate) fn persist_progress(&mut self, progress: Progress) -> RecordId {

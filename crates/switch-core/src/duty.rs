@@ -12,6 +12,9 @@ use crate::{
     txn::{Exchange, Sending, Txn},
 };
 
+/// While sales are under way, this part of the reversals that may be in flight is: a backlog drains beside them, not
+/// instead of them.
+const BESIDE_SALES: usize = 8;
 /// Twice the time-out of an issuer whose time-out is not known: long enough for any.
 const UNKNOWN_TWICE: Duration = Duration::from_secs(120);
 
@@ -27,7 +30,11 @@ impl Engine {
 
     fn next_ready(&mut self, name: &str) -> Option<Key> {
         let issuer = self.core.issuers.get_mut(name)?;
-        if issuer.links.is_empty() || issuer.reversals_out >= issuer.policy.reversal.max_in_flight {
+        let most = issuer.policy.reversal.max_in_flight;
+        let beside = (most / BESIDE_SALES).max(1);
+        // Whichever it is, one that comes back asks again: none waits for sales to end.
+        let most = if issuer.in_flight > beside { beside } else { most };
+        if issuer.links.is_empty() || issuer.reversals_out >= most {
             return None;
         }
         issuer.ready.pop_front()

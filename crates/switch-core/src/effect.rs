@@ -100,6 +100,9 @@ pub enum Reply {
     },
     /// Refused, by the issuer or by us.
     Refused(Outcome),
+    /// Refused because a bound is reached (M16): who asks again at once gets it again, so the caller should not read its
+    /// connection for a while.
+    Shed(Outcome),
     /// Done: the answer to a reversal or an echo.
     Done(Option<TxnId>),
 }

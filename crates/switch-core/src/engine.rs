@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     Effect, EngineConfig, Event, Found, Instant, Key, LinkId, Notice, Now, RecordId, TxnId, Wall,
-    admit::Finished,
     core::{Core, RecordFor, Timer},
+    finished::Finished,
     late::LateReads,
     shed::ShedMemory,
     txn::{State, Txn},
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) core: Core,
-    pub(crate) txns: BTreeMap<Key, Txn>,
+    pub(crate) txns: BTreeMap<Key, Box<Txn>>,
     pub(crate) finished: Finished,
     pub(crate) shed: ShedMemory,
     pub(crate) late: LateReads,
@@ -161,7 +161,7 @@ impl Engine {
             && self.core.in_flight.is_empty()
             && self.core.awaited == 0
             && self.late.is_empty()
-            && self.txns.values().all(Txn::is_written)
+            && self.txns.values().all(|txn| txn.is_written())
     }
 
     /// The lowest number that is in flight here: recovery need not look below it.
@@ -188,7 +188,7 @@ impl Engine {
     /// What is true of the transaction with this identity, while it is in memory.
     #[must_use]
     pub fn state(&self, key: Key) -> Option<State> {
-        self.txns.get(&key).map(Txn::state)
+        self.txns.get(&key).map(|txn| txn.state())
     }
 
     /// Links that are up at an issuer.

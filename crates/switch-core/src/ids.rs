@@ -1,6 +1,6 @@
 //! Identifiers: of a request (K), a transaction, a business day, a node, and of things under way.
 
-use std::{fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use iso8583::Kind;
 
@@ -15,10 +15,28 @@ pub struct TerminalKey(pub [u8; 8]);
 
 /// The identity K of a request: terminal key, batch, STAN and kind, in that order, so that a terminal's rows lie
 /// together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(pub [u8; 15]);
 
+impl Ord for Key {
+    /// As its bytes are ordered, in one comparison: every table of the engine is searched by it.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_number().cmp(&other.as_number())
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Key {
+    const fn as_number(self) -> u128 {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = self.0;
+        u128::from_be_bytes([0, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o])
+    }
+
     /// The key of the request with these elements; `batch` and `stan` are at most 999 999.
     #[must_use]
     pub fn new(terminal: TerminalKey, batch: u32, stan: u32, kind: Kind) -> Self {

@@ -15,6 +15,7 @@ mod duty;
 mod effect;
 mod engine;
 mod event;
+mod finished;
 mod follow;
 mod forward;
 mod ids;
@@ -55,6 +56,6 @@ pub use network::{
 };
 pub use policy::{EngineConfig, IssuerPolicy, ReversalSchedule};
 pub use record::{Case, CaseKind, Change, Note, NoteKind, ObligationWrite, Progress, Record};
-pub use row::{Card, Found, Obligation, ObligationCause, ObligationStatus, Row, RowState};
+pub use row::{Card, Fixed, Found, Obligation, ObligationCause, ObligationStatus, Row, RowState};
 pub use time::{Instant, Now, Wall};
 pub use txn::State;

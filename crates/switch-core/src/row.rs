@@ -1,5 +1,7 @@
 //! What the store keeps of a transaction: its row, and the obligation to reverse it.
 
+use std::{ops::Deref, sync::Arc};
+
 use bytes::Bytes;
 use iso8583::{Cause, Code, Kind};
 
@@ -88,15 +90,13 @@ pub struct Card {
     pub sealed: Bytes,
 }
 
-/// A transaction as the store has it. The fields up to `carried` are set by the intent and never change.
+/// What the intent fixed of a transaction, once and for all. Images of its row share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct Fixed {
     /// Identity K.
     pub key: Key,
     /// Number, and RRN (37).
     pub id: TxnId,
-    /// Business day whose leaf holds it. Set by the store when the intent is applied.
-    pub day: Day,
     /// What it is.
     pub kind: Kind,
     /// Whose it is: the node that conducts it.
@@ -125,7 +125,15 @@ pub struct Row {
     pub card: Card,
     /// What forwarding fixed and a reversal repeats (3, 7, 12, 13, 22, 25, 41, 42, ...), packed by the edge.
     pub carried: Bytes,
+}
 
+/// A transaction as the store has it. The fields up to `carried` are set by the intent and never change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What never changes; its fields read as the row's own.
+    pub fixed: Arc<Fixed>,
+    /// Business day whose leaf holds it. Set by the store when the intent is applied.
+    pub day: Day,
     /// Counts the changes: 0 when inserted.
     pub version: u32,
     /// Which change made this image: tells after an unknown commit whether it was ours (I21).
@@ -146,6 +154,21 @@ pub struct Row {
     pub late: u32,
     /// When the outcome was decided.
     pub concluded: Option<Wall>,
+}
+
+impl Deref for Row {
+    type Target = Fixed;
+
+    fn deref(&self) -> &Fixed {
+        &self.fixed
+    }
+}
+
+impl Row {
+    /// What was fixed, to be changed after all: before it is written, or for a test.
+    pub fn fixed_mut(&mut self) -> &mut Fixed {
+        Arc::make_mut(&mut self.fixed)
+    }
 }
 
 /// What is true of the duty to reverse a transaction. The number is stored: it never changes.

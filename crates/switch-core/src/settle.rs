@@ -170,8 +170,9 @@ impl Txn {
             self.hold_stan(core);
         }
         let late = change.row.late - self.row.late;
-        let record = core.persist_change(change.clone());
-        self.pend(record, Record::Change(Box::new(change)), now);
+        let what = Record::Change(Box::new(change));
+        let record = core.persist_of(self.row.key, &what);
+        self.pend(record, what, now);
         if let Some(pending) = &mut self.pending {
             pending.late = late;
         }

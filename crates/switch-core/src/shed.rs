@@ -15,7 +15,7 @@ use crate::{
 
 const WRITE_EVERY: Duration = Duration::from_millis(200);
 /// Shed requests written down at a time: they must not crowd out new work.
-const WRITE_AT_ONCE: usize = 64;
+const WRITE_AT_ONCE: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct ShedMemory {
@@ -56,10 +56,13 @@ impl ShedMemory {
         true
     }
 
+    /// Forgets what is too old to be asked for again, and, where there is no more room, what has a row by now: a copy
+    /// finds that.
     fn forget_old(&mut self, now: Now, core: &Core) {
         while let Some(&(at, key)) = self.order.front() {
             let written = self.entries.get(&key).is_none_or(|entry| entry.written);
-            if !written || now.wall.since(at) <= core.config.repeat_window {
+            let old = now.wall.since(at) > core.config.repeat_window;
+            if !written || !(old || self.entries.len() >= core.config.max_shed) {
                 break;
             }
             self.order.pop_front();
@@ -80,10 +83,23 @@ impl Engine {
         self.core.notice(Notice::Shed(reason));
         self.core.concluded_without_row(request, TxnOutcome::Refused);
         let id = self.core.spare_number(now);
-        let row =
-            request.row(id.unwrap_or_default(), RowState::NeverSent, cause, now, &mut self.core);
+        let row = request.clone().row(
+            id.unwrap_or_default(),
+            RowState::NeverSent,
+            cause,
+            now,
+            &mut self.core,
+        );
         let outcome = Outcome { id, ..Outcome::of(&row) };
-        self.core.push(Effect::Reply { ask: request.asked.ask, reply: Reply::Refused(outcome) });
+        let reply = match reason {
+            ShedReason::IssuerInFlight | ShedReason::StoreLag | ShedReason::Numbers => {
+                Reply::Shed(outcome)
+            }
+            ShedReason::StoreDown | ShedReason::Draining | ShedReason::Memory => {
+                Reply::Refused(outcome)
+            }
+        };
+        self.core.push(Effect::Reply { ask: request.asked.ask, reply });
         self.remember_refusal(now, row, id.is_some());
     }
 
@@ -128,7 +144,7 @@ impl Engine {
             let Some(id) = self.core.spare_number(now) else {
                 return self.shed.unwritten.push_front(key);
             };
-            entry.row.id = id;
+            entry.row.fixed_mut().id = id;
             entry.numbered = true;
         }
         self.core.persist(Record::Intent(entry.row.clone()), RecordFor::Shed(key));

@@ -1,12 +1,12 @@
 //! One transaction in memory: the image of its row, who waits for it, what was decided, what is under way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use iso8583::{Cause, Code};
 
 use crate::{
-    Digest, Found, Instant, LinkId, Now, Obligation, ObligationStatus, Outcome, OwedProof, Record,
-    RecordId, ReversalRequest, Row, RowState, Wall,
+    Digest, Fixed, Found, Instant, LinkId, Now, Obligation, ObligationStatus, Outcome, OwedProof,
+    Record, RecordId, ReversalRequest, Row, RowState, Wall,
     core::{Core, Timer},
     event::{Asked, IssuerAnswer, Request},
 };
@@ -342,7 +342,7 @@ impl Txn {
 impl Request {
     /// The row of its intent.
     pub(crate) fn row(
-        &self,
+        self,
         id: crate::TxnId,
         state: RowState,
         cause: Cause,
@@ -350,23 +350,25 @@ impl Request {
         core: &mut Core,
     ) -> Row {
         Row {
-            key: self.key,
-            id,
+            fixed: Arc::new(Fixed {
+                key: self.key,
+                id,
+                kind: self.kind,
+                node: core.config.node,
+                epoch: core.config.epoch,
+                created: now.wall,
+                listener: self.asked.listener,
+                merchant: self.merchant,
+                terminal: self.terminal,
+                stan: self.stan,
+                amount: self.amount,
+                currency: self.currency,
+                digest: self.digest,
+                issuer: self.issuer,
+                card: self.card,
+                carried: self.carried,
+            }),
             day: crate::Day::default(),
-            kind: self.kind,
-            node: core.config.node,
-            epoch: core.config.epoch,
-            created: now.wall,
-            listener: self.asked.listener.clone(),
-            merchant: self.merchant.clone(),
-            terminal: self.terminal.clone(),
-            stan: self.stan,
-            amount: self.amount,
-            currency: self.currency,
-            digest: self.digest,
-            issuer: self.issuer.clone(),
-            card: self.card.clone(),
-            carried: self.carried.clone(),
             version: 0,
             change: core.change_mark(),
             state,
@@ -385,23 +387,25 @@ impl ReversalRequest {
     /// The row that stands under its original's identity if the original never came (M8).
     pub(crate) fn row(&self, id: crate::TxnId, now: Now, core: &mut Core) -> Row {
         Row {
-            key: self.key,
-            id,
+            fixed: Arc::new(Fixed {
+                key: self.key,
+                id,
+                kind: self.kind,
+                node: core.config.node,
+                epoch: core.config.epoch,
+                created: now.wall,
+                listener: self.asked.listener.clone(),
+                merchant: self.merchant.clone(),
+                terminal: self.terminal.clone(),
+                stan: self.stan,
+                amount: self.amount.unwrap_or(0),
+                currency: self.currency,
+                digest: Digest::default(),
+                issuer: None,
+                card: self.card.clone(),
+                carried: self.carried.clone(),
+            }),
             day: crate::Day::default(),
-            kind: self.kind,
-            node: core.config.node,
-            epoch: core.config.epoch,
-            created: now.wall,
-            listener: self.asked.listener.clone(),
-            merchant: self.merchant.clone(),
-            terminal: self.terminal.clone(),
-            stan: self.stan,
-            amount: self.amount.unwrap_or(0),
-            currency: self.currency,
-            digest: Digest::default(),
-            issuer: None,
-            card: self.card.clone(),
-            carried: self.carried.clone(),
             version: 0,
             change: core.change_mark(),
             state: RowState::ReversedBeforeArrival,

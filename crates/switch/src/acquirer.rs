@@ -1,12 +1,13 @@
 //! A terminal's message becomes an event for the engine, or a refusal that needs no engine.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use iso8583::{Cause, Dialect, Kind, KindRow, Message, OnSilence};
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
-    blob::Packer,
-    clock::WireTime,
+    blob::{Packer, together},
     config::IssuerSettings,
     desk::{Desk, seal},
 };
@@ -53,7 +54,9 @@ pub(crate) fn unanswerable(dialect: &Dialect, message: &Message) -> Option<&'sta
     if !message.mti().is_request() {
         return Some("response");
     }
-    if dialect.element(message, elements.terminal).is_none_or(|id| id.trim().is_empty()) {
+    let mut room = ROOM;
+    let terminal = dialect.element_bytes(message, elements.terminal, &mut room);
+    if terminal.is_none_or(|id| id.trim_ascii().is_empty()) {
         return Some("terminal");
     }
     // Network management (08xx) may come without a trace number.
@@ -85,10 +88,13 @@ pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) 
     }
 }
 
+/// For the text of a field whose wire form is another; all but long ones fit.
+const ROOM: [u8; 64] = [0; 64];
+
 /// Merchant (42) and terminal (41) without padding.
-struct Whose {
-    merchant: Bytes,
-    terminal: Bytes,
+struct Whose<'a> {
+    merchant: Cow<'a, [u8]>,
+    terminal: Cow<'a, [u8]>,
 }
 
 struct Asker<'a> {
@@ -104,15 +110,21 @@ impl Asker<'_> {
             Ok(amount) => amount.unwrap_or(0),
             Err(cause) => return Inquiry::Refuse(cause),
         };
-        let (Some(whose), Some(stan), Some(batch), Some(currency), Some(pan)) =
-            (self.whose(), self.stan(), self.batch(), self.currency(), self.message.pan())
-        else {
+        let mut rooms = [ROOM; 2];
+        let (Some(whose), Some(stan), Some(batch), Some(currency), Some(pan)) = (
+            self.whose(&mut rooms),
+            self.stan(),
+            self.batch(),
+            self.currency(),
+            self.message.pan(),
+        ) else {
             return Inquiry::Refuse(Cause::Format);
         };
         let terminal_key = self.desk.terminal_key(&whose.merchant, &whose.terminal);
         let key = Key::new(terminal_key, batch, stan, row.kind);
-        let expiry = self.message.text(14);
-        let Some(card) = seal(&self.desk.keys, &pan, expiry.as_deref(), key) else {
+        let mut room = ROOM;
+        let expiry = self.message.text_in(14, &mut room);
+        let Some(mut card) = seal(&self.desk.keys, &pan, expiry.as_deref(), key) else {
             return Inquiry::Refuse(Cause::SystemDown);
         };
         let directory = &self.desk.directory;
@@ -125,6 +137,11 @@ impl Asker<'_> {
             .merchants
             .refusal(&whose.merchant, &whose.terminal)
             .or_else(|| issuer.is_none().then_some(Cause::NoRoute));
+        let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer));
+        // The row outlives the message.
+        let [merchant, terminal, sealed, carried] =
+            together([&whose.merchant, &whose.terminal, &card.sealed, &carried]);
+        card.sealed = sealed;
         let request = Request {
             asked,
             key,
@@ -133,20 +150,22 @@ impl Asker<'_> {
             refusal,
             issuer: issuer.map(|issuer| issuer.name.clone()),
             reversed_on_silence: row.on_silence == OnSilence::Reverse,
-            takes_partial: self.takes_partial(),
-            merchant: whose.merchant,
-            terminal: whose.terminal,
+            takes_partial: self.dialect.takes_partial(self.message),
+            merchant,
+            terminal,
             stan,
             amount,
             currency,
             card,
-            carried: self.carried(row.kind, issuer.map(|issuer| &**issuer)),
+            carried,
         };
         Inquiry::Event(Event::Request(Box::new(request)), Some(key))
     }
 
     fn reversal(&self, asked: Asked) -> Inquiry {
-        let (Some(whose), Some(original)) = (self.whose(), self.dialect.original_of(self.message))
+        let mut rooms = [ROOM; 2];
+        let (Some(whose), Some(original)) =
+            (self.whose(&mut rooms), self.dialect.original_of(self.message))
         else {
             return Inquiry::Refuse(Cause::Format);
         };
@@ -179,8 +198,8 @@ impl Asker<'_> {
             key,
             kind: row.kind,
             rrn: rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId),
-            merchant: whose.merchant,
-            terminal: whose.terminal,
+            merchant: whose.merchant.into_owned().into(),
+            terminal: whose.terminal.into_owned().into(),
             stan,
             amount,
             currency: self.currency().unwrap_or(*b"000"),
@@ -190,26 +209,32 @@ impl Asker<'_> {
         Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))
     }
 
-    fn whose(&self) -> Option<Whose> {
+    fn whose<'b>(&'b self, rooms: &'b mut [[u8; 64]; 2]) -> Option<Whose<'b>> {
         let elements = self.dialect.elements();
-        let bare = |element| {
-            let text = self.dialect.element(self.message, element)?;
-            let text = text.trim_end();
-            (!text.is_empty()).then(|| Bytes::copy_from_slice(text.as_bytes()))
+        let bare = |element, room| {
+            let text = match self.dialect.element_bytes(self.message, element, room)? {
+                Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii_end()),
+                Cow::Owned(text) => Cow::Owned(text.trim_ascii_end().to_vec()),
+            };
+            (!text.is_empty()).then_some(text)
         };
-        Some(Whose { merchant: bare(elements.merchant)?, terminal: bare(elements.terminal)? })
+        let [first, second] = rooms;
+        Some(Whose {
+            merchant: bare(elements.merchant, first)?,
+            terminal: bare(elements.terminal, second)?,
+        })
     }
 
     fn stan(&self) -> Option<u32> {
-        let text = self.dialect.element(self.message, self.dialect.elements().stan)?;
-        text.parse().ok().filter(|stan| *stan <= 999_999)
+        let stan = self.dialect.element_number(self.message, self.dialect.elements().stan)?;
+        u32::try_from(stan).ok().filter(|stan| *stan <= 999_999)
     }
 
     /// Zero in a dialect without batches.
     fn batch(&self) -> Option<u32> {
         match self.dialect.elements().batch {
             None => Some(0),
-            Some(element) => self.dialect.element(self.message, element)?.parse().ok(),
+            Some(element) => self.dialect.element_number(self.message, element)?.try_into().ok(),
         }
     }
 
@@ -224,55 +249,46 @@ impl Asker<'_> {
 
     /// Currency (49); zeros where the kind has none.
     fn currency(&self) -> Option<[u8; 3]> {
-        let Some(text) = self.message.text(49) else { return Some(*b"000") };
-        text.as_bytes().try_into().ok()
+        let mut room = ROOM;
+        let Some(text) = self.message.text_bytes(49, &mut room) else { return Some(*b"000") };
+        (*text).try_into().ok()
     }
 
     /// Elements 3, 4, 25, 49, the card's number, and of field 55 what changes with each use of the chip.
     fn digest(&self, card: &str) -> Digest {
-        let text = |number| self.message.text(number).unwrap_or_default();
         let tag = |wanted: &[u8]| {
             let mut tags = self.message.tlv55();
             tags.find(|tlv| tlv.tag == wanted).map_or(&[][..], |tlv| tlv.value)
         };
-        let (code, amount, condition, currency) = (text(3), text(4), text(25), text(49));
+        let mut rooms = [ROOM; 4];
+        let [a, b, c, d] = &mut rooms;
+        let [code, amount, condition, currency] = [(3, a), (4, b), (25, c), (49, d)]
+            .map(|(number, room)| self.message.text_bytes(number, room).unwrap_or_default());
         Digest(self.desk.keys.digest(&[
-            code.as_bytes(),
-            amount.as_bytes(),
-            condition.as_bytes(),
-            currency.as_bytes(),
+            &code,
+            &amount,
+            &condition,
+            &currency,
             card.as_bytes(),
             tag(&[0x9F, 0x26]),
             tag(&[0x9F, 0x36]),
         ]))
     }
 
-    /// Whether the terminal says that it takes partial approvals (10): a part of a field that its dialect calls so.
-    fn takes_partial(&self) -> bool {
-        self.dialect.fields().any(|spec| {
-            let named = spec.parts.iter().position(|part| part.name == "partial approval");
-            let range = named
-                .and_then(|index| u8::try_from(index + 1).ok())
-                .and_then(|number| spec.part_range(number));
-            let text = range.and_then(|range| Some((self.message.text(spec.number)?, range)));
-            text.is_some_and(|(text, range)| text.get(range) == Some("1"))
-        })
-    }
-
     /// What forwarding fixes and a reversal repeats, of the fields that name no card: 12 and 13 also for every answer to
     /// the terminal.
     fn carried(&self, kind: Kind, issuer: Option<&IssuerSettings>) -> Bytes {
-        let at = WireTime::of(self.wall, &self.desk.directory.zone);
+        let at = self.desk.directory.clock.at(self.wall);
         let mut packer = Packer::new();
-        packer.put(12, at.time.as_bytes());
-        packer.put(13, at.date.as_bytes());
+        packer.put(12, at.time().as_bytes());
+        packer.put(13, at.date().as_bytes());
         let Some(issuer) = issuer else { return packer.finish() };
         let has = |number| issuer.dialect.field(number).is_some();
         if let Some(code) = self.processing_code(kind, issuer) {
-            packer.put(3, code.as_bytes());
+            packer.put(3, &code);
         }
         if has(7) {
-            packer.put(7, at.transmission.as_bytes());
+            packer.put(7, at.transmission().as_bytes());
         }
         let acquirer = &self.desk.directory.acquirer;
         if has(32) {
@@ -281,22 +297,28 @@ impl Asker<'_> {
         if has(33) {
             packer.put(33, acquirer.forwarding.as_bytes());
         }
-        let mut passed = vec![22, 23, 25];
         // A host of the same kind as the terminals gets the positional field too.
-        passed.extend(issuer.dialect.elements().type_code.map(|element| element.field));
-        for number in passed {
-            if let Some(text) = self.message.text(number).filter(|_| has(number)) {
-                packer.put(number, text.as_bytes());
+        let positional = issuer.dialect.elements().type_code.map(|element| element.field);
+        for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
+            let mut room = ROOM;
+            let text = self.message.text_bytes(number, &mut room);
+            if let Some(text) = text.filter(|_| has(number)) {
+                packer.put(number, &text);
             }
         }
         packer.finish()
     }
 
     /// The host's own code (first two digits), with the account types that the terminal named.
-    fn processing_code(&self, kind: Kind, issuer: &IssuerSettings) -> Option<String> {
+    fn processing_code(&self, kind: Kind, issuer: &IssuerSettings) -> Option<[u8; 6]> {
         let ours = issuer.dialect.row(kind)?.processing_code.as_deref()?;
-        let theirs = self.message.text(3).unwrap_or_default();
-        Some(format!("{}{}", ours.get(..2)?, theirs.get(2..6).or_else(|| ours.get(2..6))?))
+        let mut code: [u8; 6] = ours.as_bytes().try_into().ok()?;
+        let mut room = ROOM;
+        let theirs = self.message.text_bytes(3, &mut room).unwrap_or_default();
+        for (to, from) in code.iter_mut().zip(&*theirs).skip(2).take(4) {
+            *to = *from;
+        }
+        Some(code)
     }
 }
 

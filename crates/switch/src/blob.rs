@@ -32,6 +32,12 @@ impl Packer {
     }
 }
 
+/// The pieces, in one piece of memory: what is kept together is freed together.
+pub(crate) fn together<const N: usize>(pieces: [&[u8]; N]) -> [Bytes; N] {
+    let mut all = Bytes::from(pieces.concat());
+    pieces.map(|piece| all.split_to(piece.len()))
+}
+
 /// The fields of a blob, in the order in which they were packed.
 pub(crate) fn fields(blob: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = match blob.split_first() {

@@ -1,7 +1,7 @@
 //! The one place where the process's clocks are read.
 
 use std::{
-    sync::LazyLock,
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant as StdInstant},
 };
 
@@ -45,21 +45,80 @@ pub(crate) fn zoned(wall: Wall, zone: &TimeZone) -> Zoned {
     Timestamp::from_microsecond(wall.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone())
 }
 
-/// `MMDDhhmmss` (7), `hhmmss` (12) and `MMDD` (13).
+/// `MMDDhhmmss` (7), `hhmmss` (12) and `MMDD` (13): 7 in universal time, 12 and 13 in a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WireTime {
-    pub(crate) transmission: String,
-    pub(crate) time: String,
-    pub(crate) date: String,
+    transmission: [u8; 10],
+    time: [u8; 6],
+    date: [u8; 4],
 }
 
 impl WireTime {
-    /// As fields have it: 7 in universal time, 12 and 13 in `zone`.
+    /// As fields have it.
     pub(crate) fn of(wall: Wall, zone: &TimeZone) -> Self {
-        let utc = zoned(wall, &TimeZone::UTC);
-        let local = zoned(wall, zone);
-        let date = |at: &Zoned| format!("{:02}{:02}", at.month(), at.day());
-        let time = |at: &Zoned| format!("{:02}{:02}{:02}", at.hour(), at.minute(), at.second());
-        Self { transmission: date(&utc) + &time(&utc), time: time(&local), date: date(&local) }
+        let utc = stamp(&zoned(wall, &TimeZone::UTC));
+        let local = stamp(&zoned(wall, zone));
+        let ([date @ .., _, _, _, _, _, _], [_, _, _, _, time @ ..]) = (local, local);
+        Self { transmission: utc, time, date }
+    }
+
+    pub(crate) fn transmission(&self) -> &str {
+        std::str::from_utf8(&self.transmission).unwrap_or_default()
+    }
+
+    pub(crate) fn time(&self) -> &str {
+        std::str::from_utf8(&self.time).unwrap_or_default()
+    }
+
+    pub(crate) fn date(&self) -> &str {
+        std::str::from_utf8(&self.date).unwrap_or_default()
+    }
+}
+
+/// `MMDDhhmmss`.
+fn stamp(at: &Zoned) -> [u8; 10] {
+    let parts = [at.month(), at.day(), at.hour(), at.minute(), at.second()];
+    decimal(parts.into_iter().fold(0, |sum, part| sum * 100 + u64::from(part.unsigned_abs())))
+}
+
+/// The last `N` decimal digits of a number, with leading zeros.
+pub(crate) fn decimal<const N: usize>(mut number: u64) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    digits
+}
+
+/// The times of messages: a second's is worked out once.
+#[derive(Debug)]
+pub(crate) struct WireClock {
+    zone: TimeZone,
+    last: Mutex<Option<(i64, WireTime)>>,
+}
+
+impl WireClock {
+    pub(crate) const fn new(zone: TimeZone) -> Self {
+        Self { zone, last: Mutex::new(None) }
+    }
+
+    pub(crate) const fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// As fields have it at `wall`.
+    pub(crate) fn at(&self, wall: Wall) -> WireTime {
+        let second = wall.0.div_euclid(1_000_000);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match *last {
+            Some((of, time)) if of == second => time,
+            Some(_) | None => {
+                let time = WireTime::of(wall, &self.zone);
+                *last = Some((second, time));
+                time
+            }
+        }
     }
 }
 
@@ -70,11 +129,16 @@ mod tests {
     #[test]
     fn fields_have_universal_and_local_time() {
         let zone = TimeZone::get("Asia/Shanghai").expect("bundled");
-        let at = WireTime::of(Wall(1_767_199_999_000_000), &zone);
-        assert_eq!(
-            (at.transmission.as_str(), at.time.as_str(), at.date.as_str()),
-            ("1231165319", "005319", "0101")
-        );
+        let clock = WireClock::new(zone);
+        for (second, expected) in [
+            (1_767_199_999, ("1231165319", "005319", "0101")),
+            (1_767_199_999, ("1231165319", "005319", "0101")),
+            (1_767_200_000, ("1231165320", "005320", "0101")),
+        ] {
+            let at = clock.at(Wall(second * 1_000_000 + 7));
+            assert_eq!((at.transmission(), at.time(), at.date()), expected);
+        }
+        assert_eq!(decimal::<6>(1_234_567), *b"234567");
     }
 
     #[test]

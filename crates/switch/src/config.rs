@@ -38,6 +38,8 @@ pub struct NodeSettings {
     pub id: String,
     /// How long what is in flight may take to finish when the node stops.
     pub drain_timeout: Duration,
+    /// Threads that carry transactions; 0 takes what suits the machine.
+    pub threads: u32,
 }
 
 /// The business day.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,15 +13,17 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use iso8583::{Cause, Message};
-use link::{Connection, Ended, Incoming, Outgoing, Slip};
+use link::{Connection, Ended, Incoming, Outgoing, Reading, Slip};
 use switch_core::{AskId, Asked, Day, Event, Key, Reply, TerminalKey, TxnId};
 use tokio::sync::mpsc;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{
     acquirer::{Inquiry, inquire, unanswerable},
     clock,
     config::{Bounds, Keepalive},
     desk::Desk,
+    hold::HoldBack,
     input::{Input, OpenAsk, ReplyReceipt, ToTerminal},
     listener::Port,
     reply::{Answer, encode, response},
@@ -39,6 +42,9 @@ pub(crate) struct TerminalConnection {
     /// The last approval of each terminal since its last request.
     approvals: BTreeMap<TerminalKey, Delivered>,
     unreadable: (StdInstant, u32),
+    hold: HoldBack,
+    /// The node stops.
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     /// It did not end in good order.
     broken: bool,
 }
@@ -70,13 +76,15 @@ impl TerminalConnection {
         let (sender, commands) = mpsc::unbounded_channel();
         Self {
             link,
-            port,
             commands,
             sender,
             open: BTreeMap::new(),
             approvals: BTreeMap::new(),
             unreadable: (StdInstant::now(), 0),
+            hold: HoldBack::default(),
+            stopping: Box::pin(port.stopping.clone().cancelled_owned()),
             broken: false,
+            port,
         }
     }
 
@@ -107,10 +115,8 @@ impl TerminalConnection {
 
     async fn turn(&mut self) -> Result<(), End> {
         let draining = self.port.stopping.is_cancelled();
-        if draining && self.open.is_empty() && self.link.outbox().is_empty() {
-            return Err(End::Drained);
-        }
-        while !draining && self.has_room() {
+        let held = self.hold.until(StdInstant::now);
+        while !draining && held.is_none() && self.has_room() {
             match self.link.take().map_err(End::Link)? {
                 Some(Incoming::Frame(frame)) => self.on_frame(frame)?,
                 Some(Incoming::KeepAlive) => self.on_keepalive(),
@@ -118,20 +124,30 @@ impl TerminalConnection {
             }
         }
         self.link.flush().map_err(End::Link)?;
-        let read = !draining && self.has_room();
-        let all_full = !draining && !read && !self.is_crowded();
+        if draining && self.open.is_empty() && self.link.outbox().is_empty() {
+            return Err(End::Drained);
+        }
+        let taken = held.is_none() && self.has_room();
+        let reading = match (draining, taken) {
+            (true, _) => Reading::Off,
+            (false, true) => Reading::Taken,
+            // That the terminal has left must be seen, or an approval would count as delivered (M10).
+            (false, false) => Reading::Left,
+        };
+        let all_full = !draining && held.is_none() && !taken && !self.is_crowded();
         let port = Arc::clone(&self.port);
         tokio::select! {
             biased;
             // What the terminal did is seen before anything is written to it.
-            ready = self.link.ready(read) => ready.map_err(End::Link)?,
+            ready = self.link.ready(reading) => ready.map_err(End::Link)?,
             _room = port.asks.acquire(), if all_full => {}
+            () = wait_until(held), if held.is_some() => {}
             command = self.commands.recv() => {
                 if let Some(command) = command {
                     self.on_command(command)?;
                 }
             }
-            () = port.stopping.cancelled(), if !draining => {}
+            () = &mut self.stopping, if !draining => {}
         }
         // A terminal that sends without a pause still gets its answers.
         while let Ok(command) = self.commands.try_recv() {
@@ -256,7 +272,7 @@ impl TerminalConnection {
         let read = clock::now();
         let kind = dialect.kind_of(request).map_or("unknown", |row| row.kind.name());
         telemetry::concluded(&self.port.name, kind, "refused");
-        let zone = &desk.directory.zone;
+        let zone = desk.directory.clock.zone();
         let message = response(dialect, zone, request, read.wall, &Answer::Refused(cause));
         let slip = Slip::new(ReplyReceipt::Other(read.mono));
         self.write(desk, message, slip, None);
@@ -293,10 +309,11 @@ impl TerminalConnection {
 
     fn on_reply(&mut self, ask: &OpenAsk, reply: &Reply, slip: Slip<ReplyReceipt>) {
         self.open.remove(&ask.id);
+        self.hold.note(matches!(reply, Reply::Shed(_)), StdInstant::now);
         let answer = match reply {
-            Reply::Approved { durable: _, outcome } | Reply::Refused(outcome) => {
-                Answer::Outcome(outcome)
-            }
+            Reply::Approved { durable: _, outcome }
+            | Reply::Refused(outcome)
+            | Reply::Shed(outcome) => Answer::Outcome(outcome),
             Reply::Done(id) => Answer::Done(*id),
         };
         if let (Some(delivered), Some(key)) = (delivered(reply, &slip), ask.key) {
@@ -306,9 +323,15 @@ impl TerminalConnection {
             self.approvals.insert(key.terminal(), delivered);
         }
         let dialect = &ask.desk.listener.dialect;
-        let zone = &ask.desk.directory.zone;
+        let zone = ask.desk.directory.clock.zone();
         let message = response(dialect, zone, &ask.message, ask.read.wall, &answer);
         self.write(&ask.desk, message, slip, Some(clock::std(ask.deadline)));
+    }
+}
+
+async fn wait_until(until: Option<StdInstant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until.into()).await;
     }
 }
 

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use aws_lc_rs::digest;
 use iso8583::Pan;
-use jiff::tz::TimeZone;
 use keystore::CardKeys;
 use switch_core::{Card, Key, Name, TerminalKey};
 
 use crate::{
+    clock::WireClock,
     config::{AcquirerSettings, IssuerSettings, ListenerSettings, Settings},
     routes::{Merchants, Routes},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Directory {
     pub(crate) merchants: Merchants,
     pub(crate) issuers: BTreeMap<Name, Arc<IssuerSettings>>,
     pub(crate) acquirer: AcquirerSettings,
-    pub(crate) zone: TimeZone,
+    pub(crate) clock: WireClock,
 }
 
 impl Directory {
@@ -31,7 +31,7 @@ impl Directory {
             merchants: Merchants::new(&settings.merchants),
             issuers: settings.issuers.iter().map(issuer).collect(),
             acquirer: settings.acquirer.clone(),
-            zone: settings.day.zone.clone(),
+            clock: WireClock::new(settings.day.zone.clone()),
         }
     }
 }
@@ -62,8 +62,8 @@ impl Desk {
 
 /// What is kept of a card: sealed together with its expiry (14) where the message had one, and bound to the identity.
 pub(crate) fn seal(keys: &CardKeys, pan: &Pan, expiry: Option<&str>, key: Key) -> Option<Card> {
-    let plain = zeroize(format!("{};{}", pan.expose(), expiry.unwrap_or("")));
-    let sealed = keys.seal(plain.as_bytes(), &key.0).ok()?;
+    let plain = [pan.expose(), ";", expiry.unwrap_or("")].map(str::as_bytes);
+    let sealed = keys.seal_parts(&plain, &key.0).ok()?;
     let mut card = Card { hash: keys.hash(pan), sealed: sealed.into(), ..Card::default() };
     card.first6.copy_from_slice(pan.first6().as_bytes().get(..6)?);
     card.last4.copy_from_slice(pan.last4().as_bytes().get(..4)?);
@@ -84,8 +84,4 @@ pub(crate) fn unseal(keys: &CardKeys, card: &Card, key: Key) -> Option<(Pan, Opt
     };
     let (pan, expiry) = std::str::from_utf8(&plain).ok()?.split_once(';')?;
     Some((Pan::new(pan).ok()?, Some(expiry.to_owned()).filter(|expiry| !expiry.is_empty())))
-}
-
-fn zeroize(text: String) -> zeroize::Zeroizing<String> {
-    zeroize::Zeroizing::new(text)
 }

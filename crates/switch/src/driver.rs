@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,10 +16,11 @@ use std::{
 use link::Slip;
 use store::{Lane, Report, StoreError, WriterHandle};
 use switch_core::{
-    AskId, Effect, Engine, EngineConfig, Event, Gauges, Instant, Key, Read, Record, Reply, TxnId,
+    AskId, Effect, Engine, EngineConfig, Event, Gauges, Instant, Key, Now, Read, Record, Reply,
+    TxnId,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Sleep, sleep_until},
 };
 
@@ -27,7 +28,7 @@ use crate::{
     clock,
     input::{Input, Inputs, OpenAsk, ReplyReceipt, ToTerminal},
     router::Router,
-    telemetry,
+    telemetry::{self, Tally},
 };
 
 /// Why the process must end.
@@ -50,6 +51,14 @@ pub(crate) struct Shown {
     pub(crate) links_up: AtomicUsize,
     /// Whether nothing is in flight, nobody waits and no record is under way.
     pub(crate) idle: AtomicBool,
+    gauges: Mutex<Gauges>,
+}
+
+impl Shown {
+    /// The engine's figures after its last round.
+    pub(crate) fn gauges(&self) -> Gauges {
+        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The driver's ends of its channels.
@@ -62,7 +71,6 @@ pub(crate) struct Wiring {
     pub(crate) reads: mpsc::UnboundedSender<Read>,
     pub(crate) draws: mpsc::UnboundedSender<()>,
     pub(crate) shown: Arc<Shown>,
-    pub(crate) gauges: watch::Sender<Gauges>,
     pub(crate) link_queue: usize,
 }
 
@@ -80,10 +88,12 @@ pub(crate) struct Driver {
     draining: bool,
     /// When the figures are next given to the recorder.
     figures_due: Instant,
+    tally: Tally,
 }
 
-/// Most events handled before the effects are performed.
-const ROUND: usize = 4_096;
+/// Most events handled before the effects are performed. All of a round share one reading of the clock, taken once they
+/// have all happened.
+const ROUND: usize = 1_024;
 
 impl Driver {
     pub(crate) fn new(config: EngineConfig, wiring: Wiring) -> Self {
@@ -98,6 +108,7 @@ impl Driver {
             down: BTreeSet::new(),
             draining: false,
             figures_due: Instant(0),
+            tally: Tally::default(),
         }
     }
 
@@ -132,12 +143,13 @@ impl Driver {
                 reports.push(report);
             }
             // Deadlines run before messages (M3).
-            self.engine.handle_timeout(clock::now());
+            let now = clock::now();
+            self.engine.handle_timeout(now);
             for report in reports.drain(..) {
-                self.on_report(report)?;
+                self.on_report(now, report)?;
             }
             for input in inputs.drain(..) {
-                self.on_input(input)?;
+                self.on_input(now, input)?;
             }
         }
         let Wiring { intents, outcomes, .. } = self.wiring;
@@ -153,8 +165,7 @@ impl Driver {
         timer.as_mut().reset(clock::std(next).into());
     }
 
-    fn on_report(&mut self, report: Report) -> Result<(), Fatal> {
-        let now = clock::now();
+    fn on_report(&mut self, now: Now, report: Report) -> Result<(), Fatal> {
         match report {
             Report::Persisted(record, result) => {
                 self.engine.handle(now, Event::Persisted { record, result });
@@ -181,8 +192,7 @@ impl Driver {
         Ok(())
     }
 
-    fn on_input(&mut self, input: Input) -> Result<(), Fatal> {
-        let now = clock::now();
+    fn on_input(&mut self, now: Now, input: Input) -> Result<(), Fatal> {
         match input {
             Input::Ask(ask, event) => {
                 self.asks.insert(ask.id, ask);
@@ -244,11 +254,7 @@ impl Driver {
             let oldest = gauges.oldest_owed.map(|opened| wall.since(opened));
             telemetry::gauges(&gauges, oldest.unwrap_or_default());
         }
-        self.wiring.gauges.send_if_modified(|shown| {
-            let changed = *shown != gauges;
-            *shown = gauges;
-            changed
-        });
+        *shown.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 
     fn one(&mut self, effect: Effect) {
@@ -290,7 +296,7 @@ impl Driver {
                 let _ = self.wiring.draws.send(());
             }
             Effect::Notice(notice) => {
-                telemetry::notice(&notice);
+                self.tally.count(&notice);
                 crate::journal::note(&notice);
             }
         }
@@ -308,7 +314,7 @@ impl Driver {
                 inputs: self.wiring.inputs.clone(),
                 written: Arc::new(AtomicBool::new(false)),
             },
-            Reply::Refused(_) | Reply::Done(_) => ReplyReceipt::Other(read),
+            Reply::Refused(_) | Reply::Shed(_) | Reply::Done(_) => ReplyReceipt::Other(read),
         };
         let connection = open.connection.clone();
         let reply = ToTerminal::Reply(Box::new((open, reply, Slip::new(receipt))));

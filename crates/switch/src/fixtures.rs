@@ -6,11 +6,12 @@ use iso8583::{Dialect, Framing, Message, Mti};
 use jiff::tz::TimeZone;
 use keystore::CardKeys;
 use switch_core::{
-    AskId, Asked, Day, Epoch, Event, Instant, NodeNo, Request, Row, RowState, TxnId, Wall,
+    AskId, Asked, Day, Epoch, Event, Fixed, Instant, NodeNo, Request, Row, RowState, TxnId, Wall,
 };
 
 use crate::{
     acquirer::{Inquiry, inquire},
+    clock::WireClock,
     config::{
         AcquirerSettings, IssuerSettings, Keepalive, ListenerSettings, MerchantSettings,
         ReconnectSettings, ReversalSettings, RouteSettings,
@@ -81,7 +82,7 @@ impl Fixtures {
                 institution: "12345678".to_owned(),
                 forwarding: "87654321".to_owned(),
             },
-            zone: TimeZone::get("Asia/Shanghai").expect("bundled"),
+            clock: WireClock::new(TimeZone::get("Asia/Shanghai").expect("bundled")),
         }
     }
 
@@ -162,23 +163,25 @@ impl Fixtures {
     pub(crate) fn row(&self, issuer: &IssuerSettings) -> Row {
         let request = self.request(issuer);
         Row {
-            key: request.key,
-            id: ID,
+            fixed: Arc::new(Fixed {
+                key: request.key,
+                id: ID,
+                kind: request.kind,
+                node: NodeNo(1),
+                epoch: Epoch(1),
+                created: Wall(0),
+                listener: "pos".into(),
+                merchant: request.merchant,
+                terminal: request.terminal,
+                stan: request.stan,
+                amount: request.amount,
+                currency: request.currency,
+                digest: request.digest,
+                issuer: request.issuer,
+                card: request.card,
+                carried: request.carried,
+            }),
             day: Day(0),
-            kind: request.kind,
-            node: NodeNo(1),
-            epoch: Epoch(1),
-            created: Wall(0),
-            listener: "pos".into(),
-            merchant: request.merchant,
-            terminal: request.terminal,
-            stan: request.stan,
-            amount: request.amount,
-            currency: request.currency,
-            digest: request.digest,
-            issuer: request.issuer,
-            card: request.card,
-            carried: request.carried,
             version: 0,
             change: 0,
             state: RowState::TimedOut,

@@ -43,9 +43,15 @@ pub(crate) enum Input {
 
 /// How everything reports to the driver. Never waits.
 #[derive(Debug, Clone)]
-pub(crate) struct Inputs(pub(crate) mpsc::UnboundedSender<Input>);
+pub(crate) struct Inputs(Arc<mpsc::UnboundedSender<Input>>);
 
 impl Inputs {
+    /// The way to the driver, and the driver's end of it.
+    pub(crate) fn channel() -> (Self, mpsc::UnboundedReceiver<Input>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(Arc::new(sender)), receiver)
+    }
+
     /// Tells the driver; a driver that has ended needs to know nothing.
     pub(crate) fn send(&self, input: Input) {
         let _ = self.0.send(input);

@@ -1,13 +1,12 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
 use bytes::Bytes;
-use iso8583::{Class, Code, Content, Dialect, Element, Kind, Message, Mti, Pan};
+use iso8583::{Class, Content, Dialect, Element, Kind, Message, Mti, Pan};
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
 
 use crate::{
     blob::{self, Packer},
-    clock::WireTime,
     config::IssuerSettings,
     desk::{Directory, unseal},
 };
@@ -36,13 +35,16 @@ pub(crate) fn request(
             message.copy(number, terminal);
         }
     }
-    if let Some(pan) = terminal.pan() {
+    if terminal.has(2) {
+        message.copy(2, terminal);
+    } else if let Some(pan) = terminal.pan() {
         message.set_text(2, pan.expose());
     }
     put_carried(dialect, &mut message, carried);
     put_numbers(&mut message, id);
+    let merchant = if has(18) || has(43) { terminal.text(42) } else { None };
     if let Some(merchant) =
-        terminal.text(42).and_then(|id| directory.merchants.get(id.trim_end().as_bytes()))
+        merchant.and_then(|id| directory.merchants.get(id.trim_end().as_bytes()))
     {
         if let Some(mcc) = merchant.mcc.as_deref().filter(|_| has(18)) {
             message.set_text(18, mcc);
@@ -66,11 +68,13 @@ fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02X}");
-        text
-    })
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'7' + nibble });
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0x0F));
+    }
+    text
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -93,8 +97,8 @@ fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
 }
 
 fn put_numbers(message: &mut Message, id: TxnId) {
-    message.set_text(11, &format!("{:06}", id.stan()));
-    message.set_text(37, &id.rrn());
+    message.set_number(11, id.stan().into(), 6);
+    message.set_number(37, id.0, 12);
 }
 
 /// The reversal of a transaction, from what its row keeps. Nothing where the card cannot be unsealed or the issuer's
@@ -178,7 +182,7 @@ pub(crate) fn network(
     })?;
     let mut message = Message::new(row.mti);
     if dialect.field(7).is_some() {
-        message.set_text(7, &WireTime::of(wall, &directory.zone).transmission);
+        message.set_text(7, directory.clock.at(wall).transmission());
     }
     message.set_text(11, &format!("{stan:06}"));
     if row.required.contains(&32) {
@@ -221,7 +225,7 @@ pub(crate) enum FromIssuer {
 /// Reads a message of an issuer.
 pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) -> FromIssuer {
     let mti = message.mti();
-    let code = message.text(39).and_then(|code| Code::new(code.trim_end()).ok());
+    let code = message.code();
     let class = code.map(|code| issuer.dialect.meaning(code).map(|meaning| meaning.class));
     let approves = matches!(class, Some(Some(Class::Approved | Class::Partial)));
     if mti.is_request() {
@@ -232,7 +236,8 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
         return FromIssuer::Network(stan.number(), approves);
     }
     let to_reversal = mti.class() == 4;
-    let rrn = message.text(37).and_then(|rrn| rrn.trim().parse().ok());
+    let mut room = [0; 64];
+    let rrn = message.text_in(37, &mut room).and_then(|rrn| rrn.trim().parse().ok());
     let Some(id) = rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId) else {
         return FromIssuer::Stray("rrn");
     };
@@ -242,8 +247,9 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
     }
     let Some(code) = code else { return FromIssuer::Stray("code") };
     let bare = |number| {
-        let text = message.text(number)?;
-        Some(Bytes::copy_from_slice(text.trim_end().as_bytes()))
+        let mut room = [0; 64];
+        let text = message.text_bytes(number, &mut room)?;
+        Some(Bytes::copy_from_slice(text.trim_ascii_end()))
     };
     FromIssuer::Answer(Box::new(IssuerAnswer {
         issuer: issuer.name.clone(),
@@ -253,8 +259,8 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
         approves,
         partial: class == Some(Some(Class::Partial)),
         amount: message.number(4).and_then(|amount| i64::try_from(amount).ok()),
-        currency: message.text(49).and_then(|text| text.as_bytes().try_into().ok()),
-        card_hash: message.text(2).map(|digits| {
+        currency: message.text_bytes(49, &mut [0; 64]).and_then(|text| (*text).try_into().ok()),
+        card_hash: message.text_in(2, &mut [0; 64]).map(|digits| {
             // A number that is none is another one: it contradicts.
             Pan::new(&digits).map_or([0; 16], |pan| keys.hash(&pan))
         }),
@@ -278,8 +284,12 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
             if let Some(chip) = chip.filter(|chip| !chip.is_empty()) {
                 packer.put(55, &chip);
             }
-        } else if let Some(text) = message.text(number).filter(|text| !text.trim().is_empty()) {
-            packer.put(number, text.as_bytes());
+            continue;
+        }
+        let mut room = [0; 64];
+        let text = message.text_bytes(number, &mut room);
+        if let Some(text) = text.filter(|text| !text.trim_ascii().is_empty()) {
+            packer.put(number, &text);
         }
     }
     packer.finish()
@@ -379,7 +389,7 @@ mod tests {
 
     /// It can be written.
     fn frame(issuer: &IssuerSettings, message: &Message) {
-        crate::reply::frame(&issuer.dialect, issuer.framing, message).expect("encodes");
+        message.to_frame(&issuer.dialect, issuer.framing).expect("encodes");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use iso8583::{Cause, Kind, Message};
-use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Slip};
+use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Slip};
 use switch_core::{
     Event, Instant, LinkId, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
     TxnId,
@@ -24,7 +24,6 @@ use crate::{
     input::{Input, LinkHandle, LinkReceipt, OpenAsk, ToIssuer, Waiting},
     issuer::{self, FromIssuer},
     issuer_links::Host,
-    reply::frame,
     telemetry,
 };
 
@@ -137,7 +136,7 @@ impl IssuerLink {
         let answers = Arc::clone(&self.answers);
         tokio::select! {
             biased;
-            ready = self.connection.ready(read) => ready.map_err(|ended| describe(&ended))?,
+            ready = self.connection.ready(if read { Reading::Taken } else { Reading::Left }) => ready.map_err(|ended| describe(&ended))?,
             _room = answers.acquire(), if !read => {}
             command = self.queue.recv() => {
                 if let Some(command) = command {
@@ -207,7 +206,8 @@ impl IssuerLink {
         let wall = clock::now().wall;
         let message = issuer::network(&settings, &directory, what, self.last_stan, wall);
         let message = message.ok_or("its dialect has no such network management message")?;
-        let bytes = frame(&settings.dialect, settings.framing, &message)
+        let bytes = message
+            .to_frame(&settings.dialect, settings.framing)
             .map_err(|error| format!("network management cannot be written: {error}"))?;
         self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None);
         Ok(())
@@ -258,7 +258,7 @@ impl IssuerLink {
             tracing::error!(issuer = %settings.name, rrn = id.0, "no message can be made of it");
             return;
         };
-        match frame(&settings.dialect, settings.framing, &message) {
+        match message.to_frame(&settings.dialect, settings.framing) {
             Ok(bytes) => {
                 drop(settings);
                 self.queue_frame(bytes, slip, not_after);
@@ -317,7 +317,7 @@ impl IssuerLink {
             FromIssuer::Answer(answer) => {
                 if let Some(at) = self.queued_at.remove(&answer.id).filter(|_| !answer.to_reversal)
                 {
-                    telemetry::issuer_answered(&settings.name, now.since(at));
+                    self.host.seconds.record(now.since(at));
                 }
                 if let Ok(place) = Arc::clone(&self.answers).try_acquire_owned() {
                     self.host.inputs.send(Input::Answer(Event::Answer(answer), place));
@@ -348,7 +348,7 @@ impl IssuerLink {
             }
         }
         answer.set_text(39, dialect.code_for(Cause::Done).as_str());
-        match frame(dialect, settings.framing, &answer) {
+        match answer.to_frame(dialect, settings.framing) {
             Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
             Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),
         }

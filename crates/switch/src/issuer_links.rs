@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use keystore::CardKeys;
 use link::{Tuning, connect};
+use metrics::Histogram;
 use switch_core::LinkId;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -32,6 +33,8 @@ pub(crate) struct Host {
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) inputs: Inputs,
     pub(crate) pacer: Pacer,
+    /// How long its answers take.
+    pub(crate) seconds: Histogram,
     /// Numbers links, over all issuers.
     pub(crate) numbers: Arc<AtomicU64>,
     /// Links end: everything in flight is concluded.

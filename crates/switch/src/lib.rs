@@ -12,6 +12,7 @@ mod desk;
 mod driver;
 #[cfg(test)]
 mod fixtures;
+mod hold;
 mod housekeeping;
 mod input;
 mod issuer;
@@ -29,6 +30,7 @@ mod start;
 mod telemetry;
 
 pub use driver::Fatal;
+pub use routes::Routes;
 pub use running::{EndError, ReloadError, Running, Watch};
 pub use start::{StartError, Switch};
 pub use telemetry::describe;

@@ -1,6 +1,6 @@
 //! The engine's reply becomes the terminal's response.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use iso8583::{Cause, Dialect, EncodeError, Framing, Kind, Message};
 use jiff::tz::TimeZone;
 use switch_core::{Outcome, TxnId, Wall};
@@ -40,17 +40,19 @@ pub(crate) fn response(
         }
     }
     let has = |number| dialect.field(number).is_some();
-    let mut set = |number, text: &str| {
-        if has(number) {
-            response.set_text(number, text);
-        }
-    };
     let (id, code) = match answer {
         Answer::Outcome(outcome) => (outcome.id, code(dialect, outcome)),
         Answer::Done(id) => (*id, dialect.code_for(Cause::Done)),
         Answer::Refused(cause) => (None, dialect.code_for(*cause)),
     };
-    set(37, &id.unwrap_or_default().rrn());
+    if has(37) {
+        response.set_number(37, id.unwrap_or_default().0, 12);
+    }
+    let mut set = |number, text: &str| {
+        if has(number) {
+            response.set_text(number, text);
+        }
+    };
     set(39, code.as_str());
     let carried = match answer {
         Answer::Outcome(outcome) => &outcome.carried[..],
@@ -61,8 +63,8 @@ pub(crate) fn response(
         set(13, date);
     } else {
         let at = WireTime::of(read, zone);
-        set(12, &at.time);
-        set(13, &at.date);
+        set(12, at.time());
+        set(13, at.date());
     }
     if let Answer::Outcome(outcome) = answer
         && outcome.cause == Cause::Issuer
@@ -105,7 +107,7 @@ pub(crate) fn encode(
     mut response: Message,
 ) -> Result<Bytes, EncodeError> {
     for _ in FROM_ISSUER {
-        match frame(dialect, framing, &response) {
+        match response.to_frame(dialect, framing) {
             Err(EncodeError { field: Some(field), message, .. })
                 if FROM_ISSUER.contains(&field) =>
             {
@@ -115,31 +117,5 @@ pub(crate) fn encode(
             done => return done,
         }
     }
-    frame(dialect, framing, &response)
-}
-
-/// The bytes of a message, with its length header.
-///
-/// # Errors
-/// The dialect cannot write it, or the framing cannot say its length.
-pub(crate) fn frame(
-    dialect: &Dialect,
-    framing: Framing,
-    message: &Message,
-) -> Result<Bytes, EncodeError> {
-    let unframed = |error: iso8583::FramingError| EncodeError {
-        field: None,
-        kind: iso8583::ErrorKind::Header,
-        message: error.to_string(),
-    };
-    let header = framing.header_length();
-    let mut bytes = BytesMut::with_capacity(512);
-    framing.write(0, &mut bytes).map_err(unframed)?;
-    message.encode(dialect, &mut bytes)?;
-    let mut length = BytesMut::with_capacity(header);
-    framing.write(bytes.len().saturating_sub(header), &mut length).map_err(unframed)?;
-    for (to, from) in bytes.iter_mut().zip(&length) {
-        *to = *from;
-    }
-    Ok(bytes.freeze())
+    response.to_frame(dialect, framing)
 }

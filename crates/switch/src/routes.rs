@@ -9,14 +9,14 @@ use crate::config::{MerchantSettings, RouteSettings};
 
 /// Issuers by the first digits of a card number.
 #[derive(Debug, Default)]
-pub(crate) struct Routes {
+pub struct Routes {
     by_prefix: BTreeMap<String, Name>,
     longest: usize,
 }
 
 impl Routes {
     /// Of two routes with the same prefix the first counts.
-    pub(crate) fn new(routes: &[RouteSettings]) -> Self {
+    pub fn new(routes: &[RouteSettings]) -> Self {
         let mut by_prefix = BTreeMap::new();
         for route in routes {
             for prefix in &route.prefixes {
@@ -28,7 +28,7 @@ impl Routes {
     }
 
     /// The issuer with the longest prefix of `card`.
-    pub(crate) fn issuer(&self, card: &str) -> Option<&Name> {
+    pub fn issuer(&self, card: &str) -> Option<&Name> {
         (0..=self.longest.min(card.len()))
             .rev()
             .find_map(|length| self.by_prefix.get(card.get(..length)?))

@@ -6,7 +6,6 @@ use keystore::CardKeys;
 use store::Store;
 use switch_core::{Gauges, Name};
 use tokio::{
-    sync::watch,
     task::{JoinError, JoinHandle},
     time::{Instant, sleep, timeout, timeout_at},
 };
@@ -37,7 +36,6 @@ pub(crate) struct Parts {
     pub(crate) driver: JoinHandle<Result<(), Fatal>>,
     pub(crate) keeper: JoinHandle<()>,
     pub(crate) shown: Arc<Shown>,
-    pub(crate) gauges: watch::Receiver<Gauges>,
 }
 
 /// A node that runs. Dropping it does not stop it: call [`Running::drain`].
@@ -69,7 +67,6 @@ pub struct ReloadError {
 pub struct Watch {
     stopping: CancellationToken,
     shown: Arc<Shown>,
-    gauges: watch::Receiver<Gauges>,
     store: Store,
 }
 
@@ -83,7 +80,7 @@ impl Watch {
     /// Figures of the engine.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
-        *self.gauges.borrow()
+        self.shown.gauges()
     }
 
     /// Links to issuers that are signed on, over all issuers.
@@ -116,7 +113,6 @@ impl Running {
         Watch {
             stopping: self.parts.stopping.clone(),
             shown: Arc::clone(&self.parts.shown),
-            gauges: self.parts.gauges.clone(),
             store: self.parts.store.clone(),
         }
     }

@@ -12,9 +12,9 @@ use std::{
 use arc_swap::ArcSwap;
 use keystore::CardKeys;
 use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
-use switch_core::{EngineConfig, Gauges, IssuerPolicy, Name, ReversalSchedule};
+use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,6 +31,7 @@ use crate::{
     pacer::Pacer,
     reader::read_rows,
     running::{Parts, Running},
+    telemetry,
 };
 
 /// Why a node could not start.
@@ -67,8 +68,7 @@ impl Switch {
     pub async fn start(settings: Settings) -> Result<Running, StartError> {
         let keys = CardKeys::load(&settings.card_data.key_file).map_err(StartError::Key)?;
         let keys = Arc::new(keys);
-        let (sender, from_all) = mpsc::unbounded_channel();
-        let inputs = Inputs(sender);
+        let (inputs, from_all) = Inputs::channel();
         let stopping = CancellationToken::new();
         let ending = CancellationToken::new();
         let directory = Arc::new(Directory::new(&settings));
@@ -83,7 +83,7 @@ impl Switch {
         let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
         tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
         housekeeping::keep_days(&store).await?;
-        let (driver, shown, gauges, numbers) = drive(&settings, &store, &lease, &inputs, from_all);
+        let (driver, shown, numbers) = drive(&settings, &store, &lease, &inputs, from_all);
 
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
         let links = TaskTracker::new();
@@ -121,7 +121,6 @@ impl Switch {
             driver,
             keeper,
             shown,
-            gauges,
         };
         Ok(Running::new(parts, addresses))
     }
@@ -137,8 +136,7 @@ async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
     Ok(store)
 }
 
-type Driven =
-    (JoinHandle<Result<(), Fatal>>, Arc<Shown>, watch::Receiver<Gauges>, oneshot::Receiver<()>);
+type Driven = (JoinHandle<Result<(), Fatal>>, Arc<Shown>, oneshot::Receiver<()>);
 
 /// Starts the driver with its writers, its reader and its numbers; the last is told when the first numbers are there.
 fn drive(
@@ -152,7 +150,6 @@ fn drive(
     let writer = |lane| Writer::spawn(store, lease, lane, reports_in.clone(), clock::mono);
     let (reads, reads_out) = mpsc::unbounded_channel();
     let (draws, draws_out) = mpsc::unbounded_channel();
-    let (gauges_in, gauges) = watch::channel(Gauges::default());
     let shown = Arc::new(Shown::default());
     let wiring = Wiring {
         inputs: inputs.clone(),
@@ -163,7 +160,6 @@ fn drive(
         reads,
         draws,
         shown: Arc::clone(&shown),
-        gauges: gauges_in,
         link_queue: settings.bounds.link_queue,
     };
     drop(reports_in);
@@ -174,7 +170,7 @@ fn drive(
     let (numbers_in, numbers) = oneshot::channel();
     let draws = housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
     tokio::spawn(draws);
-    (driver, shown, gauges, numbers)
+    (driver, shown, numbers)
 }
 
 /// How long ports stay closed while no numbers can be drawn.
@@ -242,6 +238,7 @@ fn hosts(
             bounds: Arc::new(settings.bounds.clone()),
             inputs: inputs.clone(),
             pacer: Pacer::default(),
+            seconds: telemetry::issuer_seconds(&issuer.name),
             numbers: Arc::clone(&numbers),
             ending: ending.clone(),
         })

@@ -1,12 +1,13 @@
 //! The metrics of the runtime, by the names that dashboards rely on. No label holds a card, terminal or merchant number.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
 };
 use switch_core::{
-    DuplicateResult, Gauges, Instant, Name, Notice, ReversalResult, ShedReason, TxnOutcome,
+    DuplicateResult, Gauges, Instant, Kind, Name, Notice, ReversalResult, ShedReason, TxnOutcome,
 };
 
 use crate::clock;
@@ -55,19 +56,26 @@ pub fn describe() {
     for (name, text) in histograms {
         describe_histogram!(name, Unit::Seconds, text);
     }
+    TRANSACTION_SECONDS.get_or_init(|| histogram!("interlock_transaction_seconds"));
     counter!("interlock_undelivered_total").increment(0);
     for reason in ["issuer_in_flight", "store_down", "store_lag", "numbers", "draining", "memory"] {
         counter!("interlock_shed_total", "reason" => reason).increment(0);
     }
 }
 
+/// Looked up once: it is recorded for each answer. Unset until a recorder is there.
+static TRANSACTION_SECONDS: OnceLock<Histogram> = OnceLock::new();
+
 /// An answer to a message read at `read` was written.
 pub(crate) fn answered(read: Instant) {
-    histogram!("interlock_transaction_seconds").record(clock::mono().since(read));
+    if let Some(seconds) = TRANSACTION_SECONDS.get() {
+        seconds.record(clock::mono().since(read));
+    }
 }
 
-pub(crate) fn issuer_answered(issuer: &Name, took: Duration) {
-    histogram!("interlock_issuer_seconds", "issuer" => issuer.clone()).record(took);
+/// How long the answers of an issuer take.
+pub(crate) fn issuer_seconds(issuer: &Name) -> Histogram {
+    histogram!("interlock_issuer_seconds", "issuer" => issuer.clone())
 }
 
 pub(crate) fn link_up(issuer: &Name, endpoint: &str, up: bool) {
@@ -85,7 +93,6 @@ pub(crate) fn link_known(issuer: &Name, endpoint: &str) {
         let issuer = issuer.clone();
         counter!("interlock_reversals_total", "issuer" => issuer, "result" => result).increment(0);
     }
-    let _seen = histogram!("interlock_issuer_seconds", "issuer" => issuer.clone());
 }
 
 pub(crate) fn issuer_stray(issuer: &Name, reason: &'static str) {
@@ -142,19 +149,36 @@ pub(crate) fn gauges(gauges: &Gauges, oldest: Duration) {
     gauge!("interlock_reversal_oldest_seconds").set(oldest);
 }
 
-/// Counts what the engine noticed.
-pub(crate) fn notice(notice: &Notice) {
-    match notice {
-        Notice::Concluded { listener, kind, outcome } => {
-            let outcome = match outcome {
-                TxnOutcome::Approved => "approved",
-                TxnOutcome::Declined => "declined",
-                TxnOutcome::TimedOut => "timed_out",
-                TxnOutcome::NeverSent => "never_sent",
-                TxnOutcome::Refused => "refused",
-            };
-            concluded(listener, kind.name(), outcome);
+/// Counts what the engine noticed; what each transaction counts is looked up once.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    concluded: BTreeMap<(Name, Kind, TxnOutcome), Counter>,
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, notice: &Notice) {
+        if let Notice::Concluded { listener, kind, outcome } = notice {
+            let of = (listener.clone(), *kind, *outcome);
+            let counter = self.concluded.entry(of);
+            counter.or_insert_with(|| outcomes(listener, kind.name(), name(*outcome))).increment(1);
+        } else {
+            unusual(notice);
         }
+    }
+}
+
+const fn name(outcome: TxnOutcome) -> &'static str {
+    match outcome {
+        TxnOutcome::Approved => "approved",
+        TxnOutcome::Declined => "declined",
+        TxnOutcome::TimedOut => "timed_out",
+        TxnOutcome::NeverSent => "never_sent",
+        TxnOutcome::Refused => "refused",
+    }
+}
+
+fn unusual(notice: &Notice) {
+    match notice {
         Notice::Duplicate(result) => {
             let result = match result {
                 DuplicateResult::Joined => "joined",
@@ -197,16 +221,19 @@ pub(crate) fn notice(notice: &Notice) {
         Notice::Contradicted(issuer) => {
             counter!("interlock_contradictions_total", "issuer" => issuer.clone()).increment(1);
         }
-        Notice::Forwarded { .. } => {}
+        Notice::Concluded { .. } | Notice::Forwarded { .. } => {}
     }
 }
 
 /// Counts a transaction that ended so.
 pub(crate) fn concluded(listener: &Name, kind: &'static str, outcome: &'static str) {
+    outcomes(listener, kind, outcome).increment(1);
+}
+
+fn outcomes(listener: &Name, kind: &'static str, outcome: &'static str) -> Counter {
     let listener = listener.clone();
     counter!(
         "interlock_transactions_total",
         "listener" => listener, "kind" => kind, "outcome" => outcome
     )
-    .increment(1);
 }

@@ -153,7 +153,7 @@ pub(super) fn reply(sale: &Sale, reply: &Reply) -> (Option<(Key, TxnId, Day)>, R
     };
     let outcome = match reply {
         Reply::Done(rrn) => return (None, ReplyMsg { rrn: *rrn, ..none }),
-        Reply::Approved { outcome, .. } | Reply::Refused(outcome) => outcome,
+        Reply::Approved { outcome, .. } | Reply::Refused(outcome) | Reply::Shed(outcome) => outcome,
     };
     let own = code_of(outcome.cause);
     let code = if outcome.cause == Cause::Issuer { outcome.code.unwrap_or(own) } else { own };
@@ -162,7 +162,7 @@ pub(super) fn reply(sale: &Sale, reply: &Reply) -> (Option<(Key, TxnId, Day)>, R
     let amount = if approved { outcome.partial.unwrap_or(sale.amount) } else { 0 };
     let given = match reply {
         Reply::Approved { durable, outcome } => Some((outcome.key, durable.id(), outcome.day)),
-        Reply::Refused(_) | Reply::Done(_) => None,
+        Reply::Refused(_) | Reply::Shed(_) | Reply::Done(_) => None,
     };
     (given, ReplyMsg { code, approved, rrn: outcome.id, amount, auth, ..none })
 }

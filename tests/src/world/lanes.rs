@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Number and identity of the transaction that a record changes.
-const fn about(record: &Record) -> Option<(TxnId, Key)> {
+fn about(record: &Record) -> Option<(TxnId, Key)> {
     match record {
         Record::Intent(row) => Some((row.id, row.key)),
         Record::Change(change) => Some((change.row.id, change.row.key)),
@@ -22,7 +22,7 @@ const fn about(record: &Record) -> Option<(TxnId, Key)> {
 }
 
 /// The row that a record writes.
-const fn key_of(record: &Record) -> Option<Key> {
+fn key_of(record: &Record) -> Option<Key> {
     match record {
         Record::Intent(row) => Some(row.key),
         Record::Change(change) => Some(change.row.key),

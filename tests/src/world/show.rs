@@ -66,7 +66,7 @@ pub(super) fn effect(effect: &Effect) -> String {
             Reply::Approved { durable, .. } => {
                 format!("reply ask {} approved {}", ask.0, durable.id().0)
             }
-            Reply::Refused(outcome) => {
+            Reply::Refused(outcome) | Reply::Shed(outcome) => {
                 format!("reply ask {} refused {:?} {:?}", ask.0, outcome.cause, outcome.code)
             }
             Reply::Done(id) => format!("reply ask {} done {id:?}", ask.0),

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant as Clock},
 };
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use iso8583::{Cause, Code, Kind};
 use store::{Lane, Lease, Report, Store, StoreConfig, Writer};
 use switch_core::{
-    Card, Change, Day, Digest, Instant, Key, Persisted, Record, RecordId, Row, RowState,
+    Card, Change, Day, Digest, Fixed, Instant, Key, Persisted, Record, RecordId, Row, RowState,
     TerminalKey, TxnId, Wall,
 };
 use tokio::sync::mpsc;
@@ -110,33 +110,35 @@ fn purchase(lease: &Lease, number: u64) -> Row {
     // Terminals in no order, as they come.
     let terminal = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) & 0xffff_0000_0000_0000;
     Row {
-        key: Key::new(TerminalKey(terminal.to_be_bytes()), 1, low, Kind::Purchase),
-        id: TxnId(number),
+        fixed: Arc::new(Fixed {
+            key: Key::new(TerminalKey(terminal.to_be_bytes()), 1, low, Kind::Purchase),
+            id: TxnId(number),
+            kind: Kind::Purchase,
+            node: lease.node,
+            epoch: lease.epoch,
+            created: NOW,
+            listener: "pos".into(),
+            merchant: Bytes::from_static(b"123456789012345"),
+            terminal: Bytes::from_static(b"12345678"),
+            stan: low,
+            amount: 12_345,
+            currency: *b"156",
+            digest: Digest([7; 16]),
+            issuer: Some("unionpay".into()),
+            card: Card {
+                hash: number
+                    .wrapping_mul(0x1234_5678_9abc_def1)
+                    .to_be_bytes()
+                    .repeat(2)
+                    .try_into()
+                    .unwrap_or_default(),
+                first6: *b"621234",
+                last4: *b"1232",
+                sealed: Bytes::from_static(&[0x5a; 52]),
+            },
+            carried: Bytes::from_static(&[0x30; 60]),
+        }),
         day: Day(0),
-        kind: Kind::Purchase,
-        node: lease.node,
-        epoch: lease.epoch,
-        created: NOW,
-        listener: "pos".into(),
-        merchant: Bytes::from_static(b"123456789012345"),
-        terminal: Bytes::from_static(b"12345678"),
-        stan: low,
-        amount: 12_345,
-        currency: *b"156",
-        digest: Digest([7; 16]),
-        issuer: Some("unionpay".into()),
-        card: Card {
-            hash: number
-                .wrapping_mul(0x1234_5678_9abc_def1)
-                .to_be_bytes()
-                .repeat(2)
-                .try_into()
-                .unwrap_or_default(),
-            first6: *b"621234",
-            last4: *b"1232",
-            sealed: Bytes::from_static(&[0x5a; 52]),
-        },
-        carried: Bytes::from_static(&[0x30; 60]),
         version: 0,
         change: number,
         state: RowState::InFlight,

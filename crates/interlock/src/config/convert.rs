@@ -21,6 +21,7 @@ impl Config {
             node: runtime::NodeSettings {
                 id: settings.node.0.id.0.clone(),
                 drain_timeout: settings.node.0.drain_timeout.0,
+                threads: settings.node.0.threads.0,
             },
             day: runtime::DaySettings {
                 zone_name: day.zone.0.clone(),

@@ -43,6 +43,8 @@ section! {
         id: Name = Computed(host_name, "the host name");
         /// How long what is in flight may take at shutdown before it is timed out.
         drain_timeout: Span = Default("\"20s\"");
+        /// Threads that carry transactions; 0 takes half the processors, 1 at least and 8 at most.
+        threads: Count<0, 64> = Default("0");
     }
 }
 
@@ -203,7 +205,7 @@ section! {
         longest: Span = Default("\"5m\"");
         /// After so many a case opens, and attempts go on at `longest`.
         attempts: Count<1, 1_000_000> = Default("50");
-        /// Most reversals in flight.
+        /// Most reversals in flight; an eighth of them while more sales than that are in flight.
         max_in_flight: Count<1, 100_000> = Default("100");
         /// Codes that end it.
         final_codes: List<ResponseCode> = Default("[\"00\", \"25\"]");

@@ -1,6 +1,6 @@
 //! A lane's connection to the server: each batch is one statement without `BEGIN`, under the fence.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::{
     AssertSqlSafe, PgConnection, Postgres,
@@ -77,18 +77,15 @@ impl WriterConnection {
             .intents
             .text((horizon.day, horizon.former), |(day, former)| statements::intents(day, former));
         let rows: Vec<&Row> = records.iter().filter_map(|record| row_of(record)).collect();
-        let query = under::<Vec<u8>>(text, fence, horizon.day);
-        let query = bind_outcome(bind_intent(query, &rows), &rows);
+        debug_assert!(rows.iter().all(|row| is_intent(row, fence)), "the statement sends no more");
+        let query = bind_intent(under::<i64>(text, fence, horizon.day), &rows);
         let connection = self.connected().await.map_err(Fault::Down)?;
         let answer =
             session::watched(query.fetch_all(connection)).await.map_err(session::classify)?;
-        if answer.iter().all(Option::is_some) {
-            return Ok(Written::Missed);
-        }
-        let applied: BTreeSet<Vec<u8>> = answer.into_iter().flatten().collect();
+        let Some(applied) = Applied::of(answer) else { return Ok(Written::Missed) };
         let done = records
             .iter()
-            .map(|record| row_of(record).is_some_and(|row| applied.contains(row.key.0.as_slice())));
+            .map(|record| row_of(record).is_some_and(|row| applied.has(long(row.id.0))));
         Ok(Written::Done(done.collect()))
     }
 
@@ -100,16 +97,12 @@ impl WriterConnection {
     ) -> Result<Written, Fault> {
         let outcomes = Outcomes::of(records);
         let leaf = outcomes.changes.first().map_or(day, |(_, change)| change.row.day);
-        let rows: Vec<&Row> = outcomes.changes.iter().map(|(_, change)| &change.row).collect();
         let text = if outcomes.is_plain() {
             self.plain.text(leaf, statements::plain)
         } else {
             self.full.text(leaf, statements::full)
         };
-        let mut query = under::<i32>(text, fence, day)
-            .bind(outcomes.changes.iter().map(|(place, _)| *place).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.key.0.as_slice()).collect::<Vec<_>>());
-        query = bind_outcome(query, &rows);
+        let mut query = bind_changes(under::<i32>(text, fence, day), &outcomes.changes);
         if !outcomes.is_plain() {
             query = bind_follows(query, &outcomes.changes);
             query = bind_beside(query, &outcomes);
@@ -117,13 +110,10 @@ impl WriterConnection {
         let connection = self.connected().await.map_err(Fault::Down)?;
         let answer =
             session::watched(query.fetch_all(connection)).await.map_err(session::classify)?;
-        if answer.iter().all(Option::is_some) {
-            return Ok(Written::Missed);
-        }
-        let applied: BTreeSet<i32> = answer.into_iter().flatten().collect();
+        let Some(applied) = Applied::of(answer) else { return Ok(Written::Missed) };
         let done = records.iter().zip(0..).map(|(record, place)| match record {
             Record::Case(_) | Record::Note(_) => true,
-            Record::Change(_) | Record::Progress(_) | Record::Intent(_) => applied.contains(&place),
+            Record::Change(_) | Record::Progress(_) | Record::Intent(_) => applied.has(place),
         });
         Ok(Written::Done(done.collect()))
     }
@@ -182,6 +172,23 @@ impl WriterConnection {
 
     pub(crate) fn abandon(&mut self) {
         self.connection = None;
+    }
+}
+
+/// What a statement says that it applied.
+struct Applied<T>(Vec<T>);
+
+impl<T: Ord> Applied<T> {
+    /// Nothing where the mark is missing that says that the statement stood under its fence.
+    fn of(answer: Vec<Option<T>>) -> Option<Self> {
+        let rows = answer.len();
+        let mut applied: Vec<T> = answer.into_iter().flatten().collect();
+        applied.sort_unstable();
+        (applied.len() < rows).then_some(Self(applied))
+    }
+
+    fn has(&self, what: T) -> bool {
+        self.0.binary_search(&what).is_ok()
     }
 }
 
@@ -245,45 +252,59 @@ macro_rules! columns {
     };
 }
 
+/// Whether the row is as rows are inserted: nothing of it has changed, and it is the fence's node's.
+fn is_intent(row: &Row, fence: Fence) -> bool {
+    (row.node, row.epoch) == (fence.node, fence.epoch)
+        && (row.version, row.copies, row.late, row.approved, row.code) == (0, 0, 0, 0, None)
+        && row.answer.is_empty()
+}
+
+/// The arrays of `statements::INTENT`.
 fn bind_intent<'q, T>(query: Answer<'q, T>, rows: &[&'q Row]) -> Answer<'q, T> {
     columns!(
         query, rows,
         row => long(row.id.0),
         row => row.created.0,
         row => row.amount,
-        row => row.node.0,
-        row => row.epoch.0,
-        row => signed(row.stan),
-        row => i16::from(row.kind.number()),
-        row => row.key.0.as_slice(),
+        row => i64::from(row.stan) << 24
+            | i64::from(row.kind.number()) << 16
+            | i64::from(row.state.number()) << 8
+            | i64::from(row.cause.number()),
+        row => fixed(row),
         row => &*row.listener,
         row => &*row.merchant,
         row => &*row.terminal,
-        row => row.currency.as_slice(),
-        row => row.digest.0.as_slice(),
         row => row.issuer.as_deref(),
-        row => row.card.hash.as_slice(),
-        row => row.card.first6.as_slice(),
-        row => row.card.last4.as_slice(),
         row => &*row.card.sealed,
         row => &*row.carried,
+        row => row.change.cast_signed(),
+        row => row.concluded.map(|at| at.0),
     )
 }
 
-/// The columns from `version` on, which intents and changes share.
-fn bind_outcome<'q, T>(query: Answer<'q, T>, rows: &[&'q Row]) -> Answer<'q, T> {
+/// The columns of `statements::FIXED`.
+fn fixed(row: &Row) -> Vec<u8> {
+    let card = &row.card;
+    let parts: [&[u8]; 6] =
+        [&row.key.0, &row.digest.0, &card.hash, &card.first6, &card.last4, &row.currency];
+    parts.concat()
+}
+
+/// The arrays of `statements::CHANGE`.
+fn bind_changes<'q, T>(query: Answer<'q, T>, changes: &[(i32, &'q Change)]) -> Answer<'q, T> {
     columns!(
-        query, rows,
-        row => signed(row.version),
-        row => row.change.cast_signed(),
-        row => i16::from(row.state.number()),
-        row => i16::from(row.cause.number()),
-        row => row.code.map(|code| code.to_string()),
-        row => row.approved,
-        row => &*row.answer,
-        row => signed(row.copies),
-        row => signed(row.late),
-        row => row.concluded.map(|at| at.0),
+        query, changes,
+        c => i64::from(signed(c.1.row.version)) << 32
+            | i64::from(c.0) << 16
+            | i64::from(c.1.row.state.number()) << 8
+            | i64::from(c.1.row.cause.number()),
+        c => c.1.row.key.0.as_slice(),
+        c => c.1.row.change.cast_signed(),
+        c => c.1.row.code.map(|code| code.to_string()),
+        c => c.1.row.approved,
+        c => &*c.1.row.answer,
+        c => i64::from(signed(c.1.row.copies)) << 32 | i64::from(signed(c.1.row.late)),
+        c => c.1.row.concluded.map(|at| at.0),
     )
 }
 

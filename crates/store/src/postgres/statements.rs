@@ -10,54 +10,83 @@ use crate::image::{COLUMNS, COPIED};
 const UNDER_THE_FENCE: &str = "WITH me AS MATERIALIZED (SELECT 1 FROM fence WHERE node = $1 AND lane = $4 AND epoch = $2 \
      AND day = $3 FOR SHARE)";
 
-/// Columns of an intent, but for the day, which is the fence's.
-pub(super) const INTENT: [(&str, &str); 29] = [
+/// An intent's arrays. Each costs the server some 4 µs a statement and each value 70 ns, which is more than taking numbers
+/// apart: so what is small goes together, and what an intent never sets is not sent.
+pub(super) const INTENT: [(&str, &str); 13] = [
     ("id", "bigint"),
     ("created", "bigint"),
     ("amount", "bigint"),
-    ("node", "integer"),
-    ("epoch", "integer"),
-    ("stan", "integer"),
-    ("kind", "smallint"),
-    ("key", "bytea"),
+    // trace number (24 bits up), kind, state and cause (8 bits each)
+    ("small", "bigint"),
+    // the bytes of fixed length, as in `FIXED`
+    ("fixed", "bytea"),
     ("listener", "text"),
     ("merchant", "bytea"),
     ("terminal", "bytea"),
-    ("currency", "bytea"),
-    ("digest", "bytea"),
     ("issuer", "text"),
-    ("card_hash", "bytea"),
-    ("card_first6", "bytea"),
-    ("card_last4", "bytea"),
     ("card_sealed", "bytea"),
     ("carried", "bytea"),
-    ("version", "integer"),
     ("change", "bigint"),
-    ("state", "smallint"),
-    ("cause", "smallint"),
-    ("code", "text"),
-    ("approved", "bigint"),
-    ("answer", "bytea"),
-    ("copies", "integer"),
-    ("late", "integer"),
     ("concluded", "bigint"),
 ];
 
-/// Columns of a change: its place in the batch, which row, and how it shall be.
-const CHANGE: [(&str, &str); 12] = [
-    ("pos", "integer"),
+/// Columns of fixed length, and their lengths, in the order in which they lie in `fixed`.
+pub(super) const FIXED: [(&str, usize); 6] = [
+    ("key", 15),
+    ("digest", 16),
+    ("card_hash", 16),
+    ("card_first6", 6),
+    ("card_last4", 4),
+    ("currency", 3),
+];
+
+/// The expression for a column of an intent.
+fn of_intent(column: &str) -> String {
+    let small = match column {
+        "day" => "$3",
+        "node" => "$1",
+        "epoch" => "$2",
+        "stan" => "(u.small >> 24)::integer",
+        "kind" => "((u.small >> 16) & 255)::smallint",
+        "state" => "((u.small >> 8) & 255)::smallint",
+        "cause" => "(u.small & 255)::smallint",
+        "version" | "approved" | "copies" | "late" => "0",
+        "code" => "NULL",
+        "answer" => "''",
+        other => return fixed(other).unwrap_or_else(|| format!("u.{other}")),
+    };
+    small.to_owned()
+}
+
+/// The part of `fixed` that is this column, if it is one of those.
+fn fixed(wanted: &str) -> Option<String> {
+    let mut first = 1;
+    for (column, length) in FIXED {
+        if column == wanted {
+            return Some(format!("substr(u.fixed, {first}, {length})"));
+        }
+        first += length;
+    }
+    None
+}
+
+/// A change's arrays: its place in the batch, which row, and how it shall be.
+const CHANGE: [(&str, &str); 8] = [
+    // version (32 bits up), place (16 bits), state and cause (8 bits each)
+    ("small", "bigint"),
     ("key", "bytea"),
-    ("version", "integer"),
     ("change", "bigint"),
-    ("state", "smallint"),
-    ("cause", "smallint"),
     ("code", "text"),
     ("approved", "bigint"),
     ("answer", "bytea"),
-    ("copies", "integer"),
-    ("late", "integer"),
+    // copies (32 bits up) and late answers
+    ("counts", "bigint"),
     ("concluded", "bigint"),
 ];
+
+const PLACE: &str = "((u.small >> 16) & 65535)::integer AS pos";
+
+const OF_THE_VERSION_BEFORE: &str = "t.key = u.key AND t.version = (u.small >> 32)::integer - 1";
 
 /// What may follow from a change; null where it does not.
 const FOLLOWS: [(&str, &str); 9] = [
@@ -83,8 +112,9 @@ const NOTE: [(&str, &str); 5] = [
 ];
 const CASE: [(&str, &str); 3] = [("id", "bigint"), ("kind", "smallint"), ("opened", "bigint")];
 
-const SET: &str = "SET version = u.version, change = u.change, state = u.state, cause = u.cause, code = u.code, \
-     approved = u.approved, answer = u.answer, copies = u.copies, late = u.late, concluded = u.concluded";
+const SET: &str = "SET version = (u.small >> 32)::integer, change = u.change, state = ((u.small >> 8) & 255)::smallint, \
+     cause = (u.small & 255)::smallint, code = u.code, approved = u.approved, answer = u.answer, \
+     copies = (u.counts >> 32)::integer, late = (u.counts & 4294967295)::integer, concluded = u.concluded";
 
 /// `unnest($5::integer[], …) AS alias (pos, …)`, with parameters from `first` on.
 fn unnest(alias: &str, first: usize, columns: &[(&str, &str)]) -> String {
@@ -101,19 +131,17 @@ fn unnest(alias: &str, first: usize, columns: &[(&str, &str)]) -> String {
 pub(super) fn intents(day: Day, former: Option<Day>) -> String {
     let leaf = leaf::name(day);
     let source = unnest("u", 5, &INTENT);
-    let columns: Vec<String> = COLUMNS
-        .split(", ")
-        .map(|column| if column == "day" { "$3".to_owned() } else { format!("u.{column}") })
-        .collect();
+    let columns: Vec<String> = COLUMNS.split(", ").map(of_intent).collect();
     let columns = columns.join(", ");
+    let key = of_intent("key");
     let but = former.map_or_else(String::new, |former| {
         let former = leaf::name(former);
-        format!(" WHERE NOT EXISTS (SELECT FROM {former} p WHERE p.key = u.key)")
+        format!(" WHERE NOT EXISTS (SELECT FROM {former} p WHERE p.key = {key})")
     });
     format!(
         "{UNDER_THE_FENCE}, w AS (INSERT INTO {leaf} ({COLUMNS}) SELECT {columns} FROM me, {source}{but} \
-         ON CONFLICT (key) DO NOTHING RETURNING key) \
-         SELECT key FROM w UNION ALL SELECT NULL FROM me"
+         ON CONFLICT (key) DO NOTHING RETURNING id) \
+         SELECT id FROM w UNION ALL SELECT NULL FROM me"
     )
 }
 
@@ -123,7 +151,7 @@ pub(super) fn plain(day: Day) -> String {
     let source = unnest("u", 5, &CHANGE);
     format!(
         "{UNDER_THE_FENCE}, w AS (UPDATE {leaf} t {SET} FROM me, {source} \
-         WHERE t.key = u.key AND t.version = u.version - 1 RETURNING u.pos) \
+         WHERE {OF_THE_VERSION_BEFORE} RETURNING {PLACE}) \
          SELECT pos FROM w UNION ALL SELECT NULL FROM me"
     )
 }
@@ -141,8 +169,8 @@ pub(super) fn full(day: Day) -> String {
     let copied: Vec<String> = COPIED.split(", ").map(|column| format!("t.{column}")).collect();
     format!(
         "{UNDER_THE_FENCE}, \
-         w AS (UPDATE {leaf} t {SET} FROM me, {changes} WHERE t.key = u.key AND t.version = u.version - 1 \
-           RETURNING u.pos, {}, {}), \
+         w AS (UPDATE {leaf} t {SET} FROM me, {changes} WHERE {OF_THE_VERSION_BEFORE} \
+           RETURNING {PLACE}, {}, {}), \
          o AS (INSERT INTO obligation (opened, due, owner, status, cause, attempts, parked, {COPIED}) \
            SELECT o_at, o_due, $1, o_status, o_cause, 0, false, {COPIED} FROM w WHERE o_status IS NOT NULL \
            ON CONFLICT (id) DO UPDATE SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, \

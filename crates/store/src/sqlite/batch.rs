@@ -2,15 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sqlx::{Row as _, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 use switch_core::{
     Case, Change, Day, Found, Key, NodeNo, Note, ObligationWrite, Progress, Record, Row, TxnId,
 };
 
-use super::{read, session::Slot};
+use super::{read, session::Slot, thread::Thread};
 use crate::{
     StoreError,
     connection::Fence,
@@ -35,24 +35,48 @@ fn widths(make: impl Fn(usize) -> String) -> Vec<String> {
     (0..=WIDEST.ilog2()).map(|power| make(1 << power)).collect()
 }
 
-static INSERT: LazyLock<Vec<String>> = LazyLock::new(|| {
-    widths(|count| {
+/// How a statement of several rows tells which of them it wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// By their count, which says all where it is the number of rows, and else nothing: nearly every statement writes
+    /// all its rows, and a row that is given back costs a message between two threads.
+    Counts,
+    /// By the numbers of the transactions.
+    Numbers,
+}
+
+/// Statements of 1, 2, 4, ... 64 rows.
+struct Statements {
+    counting: Vec<String>,
+    giving: Vec<String>,
+}
+
+impl Statements {
+    fn new(returning: &str, make: impl Fn(usize) -> String) -> Self {
+        let counting = widths(make);
+        let giving = counting.iter().map(|text| format!("{text} {returning}")).collect();
+        Self { counting, giving }
+    }
+}
+
+static INSERT: LazyLock<Statements> = LazyLock::new(|| {
+    Statements::new("RETURNING id", |count| {
         format!(
-            "INSERT INTO txn ({COLUMNS}) VALUES {} ON CONFLICT (day, key) DO NOTHING RETURNING id",
+            "INSERT INTO txn ({COLUMNS}) VALUES {} ON CONFLICT (day, key) DO NOTHING",
             places(WIDTH, count)
         )
     })
 });
 
-static UPDATE: LazyLock<Vec<String>> = LazyLock::new(|| {
-    widths(|count| {
+static UPDATE: LazyLock<Statements> = LazyLock::new(|| {
+    Statements::new("RETURNING txn.id", |count| {
         format!(
             "UPDATE txn SET version = u.version, change = u.change, state = u.state, cause = u.cause, code = u.code, \
              approved = u.approved, answer = u.answer, copies = u.copies, late = u.late, concluded = u.concluded \
              FROM (SELECT column1 AS id, column2 AS key, column3 AS version, column4 AS change, column5 AS state, \
              column6 AS cause, column7 AS code, column8 AS approved, column9 AS answer, column10 AS copies, \
              column11 AS late, column12 AS concluded FROM (VALUES {})) AS u \
-             WHERE txn.id = u.id AND txn.key = u.key AND txn.version = u.version - 1 RETURNING txn.id",
+             WHERE txn.id = u.id AND txn.key = u.key AND txn.version = u.version - 1",
             places(12, count)
         )
     })
@@ -85,11 +109,17 @@ pub(super) fn pieces<'a, T>(
 pub(crate) struct WriterConnection {
     slot: Slot,
     horizon: SharedHorizon,
+    thread: Arc<Thread>,
 }
 
 impl WriterConnection {
-    pub(super) const fn new(slot: Slot, horizon: SharedHorizon) -> Self {
-        Self { slot, horizon }
+    pub(super) const fn new(slot: Slot, horizon: SharedHorizon, thread: Arc<Thread>) -> Self {
+        Self { slot, horizon, thread }
+    }
+
+    /// Where this connection's writer is to run. It lives as long as the connection.
+    pub(crate) fn thread(&self) -> Arc<Thread> {
+        Arc::clone(&self.thread)
     }
 
     pub(crate) async fn intents(
@@ -98,9 +128,15 @@ impl WriterConnection {
         horizon: Horizon,
         records: &[&Record],
     ) -> Result<Written, Fault> {
-        let mut turn = self.slot.begin().await?;
-        let done = insert(turn.connection(), fence, horizon, records).await;
-        turn.settle(done).await
+        let mut turn = self.slot.begin_batch().await?;
+        let mut done = insert(turn.connection(), fence, horizon, records, Told::Counts).await;
+        if let Ok(None) = done {
+            done = match turn.undo().await {
+                Ok(()) => insert(turn.connection(), fence, horizon, records, Told::Numbers).await,
+                Err(error) => Err(error),
+            };
+        }
+        turn.settle(done.map(|written| written.unwrap_or(Written::Missed))).await
     }
 
     pub(crate) async fn outcomes(
@@ -109,9 +145,15 @@ impl WriterConnection {
         day: Day,
         records: &[&Record],
     ) -> Result<Written, Fault> {
-        let mut turn = self.slot.begin().await?;
-        let done = change(turn.connection(), fence, day, records).await;
-        turn.settle(done).await
+        let mut turn = self.slot.begin_batch().await?;
+        let mut done = change(turn.connection(), fence, day, records, Told::Counts).await;
+        if let Ok(None) = done {
+            done = match turn.undo().await {
+                Ok(()) => change(turn.connection(), fence, day, records, Told::Numbers).await,
+                Err(error) => Err(error),
+            };
+        }
+        turn.settle(done.map(|written| written.unwrap_or(Written::Missed))).await
     }
 
     pub(crate) async fn reaffirm(&self, fence: Fence) -> Result<Option<Day>, StoreError> {
@@ -186,9 +228,10 @@ async fn insert(
     fence: Fence,
     horizon: Horizon,
     records: &[&Record],
-) -> Result<Written, sqlx::Error> {
+    told: Told,
+) -> Result<Option<Written>, sqlx::Error> {
     if !fenced(connection, fence, horizon.day).await? {
-        return Ok(Written::Missed);
+        return Ok(Some(Written::Missed));
     }
     let mut rows: Vec<&Row> = records.iter().filter_map(|record| row_of(record)).collect();
     if let Some(former) = horizon.former {
@@ -196,19 +239,49 @@ async fn insert(
         let taken = read::keys_of(connection, former, &keys).await?;
         rows.retain(|row| !taken.contains(&row.key));
     }
-    let mut applied = BTreeSet::new();
-    for (statement, piece) in pieces(&INSERT, &rows) {
-        let mut query = sqlx::query_scalar::<_, i64>(statement);
-        for row in piece {
-            query = bind_row(query, row, horizon.day);
-        }
-        applied.extend(query.fetch_all(&mut *connection).await?);
-    }
+    let day = horizon.day;
+    let bind = |query, row: &Row| bind_row(query, row, day);
+    let Some(applied) = write(connection, &INSERT, &rows, told, bind).await? else {
+        return Ok(None);
+    };
     let done = records
         .iter()
         .map(|record| row_of(record).is_some_and(|row| applied.contains(&long(row.id.0))))
         .collect();
-    Ok(Written::Done(done))
+    Ok(Some(Written::Done(done)))
+}
+
+/// Writes rows; the numbers of those that were written, or none where only a count is told and it is not all of them.
+async fn write(
+    connection: &mut SqliteConnection,
+    statements: &'static Statements,
+    rows: &[&Row],
+    told: Told,
+    bind: impl Fn(Bound, &Row) -> Bound,
+) -> Result<Option<BTreeSet<i64>>, sqlx::Error> {
+    let all: BTreeSet<i64> = rows.iter().map(|row| long(row.id.0)).collect();
+    let texts = match told {
+        Told::Counts => &statements.counting,
+        Told::Numbers => &statements.giving,
+    };
+    let mut given = BTreeSet::new();
+    for (statement, piece) in pieces(texts, rows) {
+        let query = piece.iter().fold(sqlx::query(statement), |query, row| bind(query, row));
+        match told {
+            Told::Counts => {
+                let written = query.execute(&mut *connection).await?.rows_affected();
+                if usize::try_from(written) != Ok(piece.len()) {
+                    return Ok(None);
+                }
+            }
+            Told::Numbers => {
+                for row in query.fetch_all(&mut *connection).await? {
+                    given.insert(row.try_get::<i64, _>(0)?);
+                }
+            }
+        }
+    }
+    Ok(Some(if told == Told::Counts { all } else { given }))
 }
 
 fn row_of(record: &Record) -> Option<&Row> {
@@ -218,9 +291,9 @@ fn row_of(record: &Record) -> Option<&Row> {
     }
 }
 
-type Scalar<'q> = sqlx::query::QueryScalar<'q, Sqlite, i64, SqliteArguments>;
+type Bound = Query<'static, Sqlite, SqliteArguments>;
 
-fn bind_row<'q>(query: Scalar<'q>, row: &Row, day: Day) -> Scalar<'q> {
+fn bind_row(query: Bound, row: &Row, day: Day) -> Bound {
     query
         .bind(long(row.id.0))
         .bind(row.created.0)
@@ -231,12 +304,12 @@ fn bind_row<'q>(query: Scalar<'q>, row: &Row, day: Day) -> Scalar<'q> {
         .bind(signed(row.stan))
         .bind(i16::from(row.kind.number()))
         .bind(row.key.0.to_vec())
-        .bind(row.listener.to_string())
+        .bind(Arc::clone(&row.listener))
         .bind(row.merchant.to_vec())
         .bind(row.terminal.to_vec())
         .bind(row.currency.to_vec())
         .bind(row.digest.0.to_vec())
-        .bind(row.issuer.as_deref().map(ToOwned::to_owned))
+        .bind(row.issuer.clone())
         .bind(row.card.hash.to_vec())
         .bind(row.card.first6.to_vec())
         .bind(row.card.last4.to_vec())
@@ -254,7 +327,7 @@ fn bind_row<'q>(query: Scalar<'q>, row: &Row, day: Day) -> Scalar<'q> {
         .bind(row.concluded.map(|at| at.0))
 }
 
-fn bind_change<'q>(query: Scalar<'q>, row: &Row) -> Scalar<'q> {
+fn bind_change(query: Bound, row: &Row) -> Bound {
     query
         .bind(long(row.id.0))
         .bind(row.key.0.to_vec())
@@ -275,21 +348,17 @@ async fn change(
     fence: Fence,
     day: Day,
     records: &[&Record],
-) -> Result<Written, sqlx::Error> {
+    told: Told,
+) -> Result<Option<Written>, sqlx::Error> {
     if !fenced(connection, fence, day).await? {
-        return Ok(Written::Missed);
+        return Ok(Some(Written::Missed));
     }
     let changes: BTreeMap<i64, &Change> =
         records.iter().filter_map(|record| change_of(record)).collect();
     let rows: Vec<&Row> = changes.values().map(|change| &change.row).collect();
-    let mut applied = BTreeSet::new();
-    for (statement, piece) in pieces(&UPDATE, &rows) {
-        let mut query = sqlx::query_scalar::<_, i64>(statement);
-        for row in piece {
-            query = bind_change(query, row);
-        }
-        applied.extend(query.fetch_all(&mut *connection).await?);
-    }
+    let Some(applied) = write(connection, &UPDATE, &rows, told, bind_change).await? else {
+        return Ok(None);
+    };
     for change in applied.iter().filter_map(|id| changes.get(id)) {
         follow(connection, fence.node, change).await?;
     }
@@ -303,7 +372,7 @@ async fn change(
             Record::Intent(_) => false,
         });
     }
-    Ok(Written::Done(done))
+    Ok(Some(Written::Done(done)))
 }
 
 fn change_of<'a>(record: &&'a Record) -> Option<(i64, &'a Change)> {

@@ -1,13 +1,21 @@
 //! The embedded back end: one file, one writing connection, one process.
 
 mod batch;
+mod checkpoint;
 mod days;
 mod find;
 mod node;
 mod read;
 mod session;
+mod thread;
 
-use std::{fs::File, path::PathBuf, str::FromStr, sync::Mutex, time::Duration};
+use std::{
+    fs::File,
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use sqlx::{
     SqliteConnection, SqlitePool,
@@ -15,7 +23,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub(crate) use self::{batch::WriterConnection, session::Slot};
+pub(crate) use self::{batch::WriterConnection, session::Slot, thread::Thread};
 use crate::{StoreConfig, StoreError, bound::Bound, horizon::SharedHorizon, schema};
 
 pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -29,6 +37,7 @@ pub struct SqliteStore {
     path: PathBuf,
     /// The one connection that writes; its holders take turns.
     writer: Slot,
+    thread: Arc<Thread>,
     readers: SqlitePool,
     /// Locked while this process has the lease.
     lock: Mutex<Option<File>>,
@@ -47,8 +56,10 @@ impl SqliteStore {
         if config.url.contains(":memory:") || path.as_os_str().is_empty() {
             return Err(bad("a file is needed: what is in memory is not durable"));
         }
-        let writer = Slot::new(options.clone().create_if_missing(true));
+        let writer = Slot::new(checkpoint::left_to_task(options.clone()).create_if_missing(true));
         drop(writer.connected().await?);
+        let thread = Arc::new(Thread::start().map_err(sqlx::Error::Io)?);
+        checkpoint::start(&thread, &writer, options.clone());
         let readers = SqlitePoolOptions::new()
             .max_connections(config.connections.max(1))
             .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
@@ -59,13 +70,14 @@ impl SqliteStore {
             bound: Bound::default(),
             path,
             writer,
+            thread,
             readers,
             lock: Mutex::new(None),
         })
     }
 
     pub(crate) fn writer_connection(&self) -> WriterConnection {
-        WriterConnection::new(self.writer.clone(), self.horizon.clone())
+        WriterConnection::new(self.writer.clone(), self.horizon.clone(), Arc::clone(&self.thread))
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {

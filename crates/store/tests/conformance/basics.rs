@@ -85,7 +85,7 @@ async fn a_stale_change_is_lost(home: &Home) {
 async fn a_bad_record_stands_alone(home: &Home) {
     let mut node = Node::start(home, "a").await;
     let mut records: Vec<_> = (1..=100).map(|n| intent(&node.lease, 3, n, u64::from(n))).collect();
-    records[41].amount = -1;
+    records[41].fixed_mut().amount = -1;
     let results = node.write_all(records.iter().map(insert).collect()).await;
     for (index, result) in results.iter().enumerate() {
         assert_eq!(is_applied(result), index != 41, "record {index}: {result:?}");

@@ -146,11 +146,11 @@ async fn a_delivery_that_stays_unknown_becomes_a_case(home: &Home) {
         }
     }
     let mut next = intent(&node.lease, 2, 2, 12);
-    next.created = at.plus(Duration::from_secs(90));
+    next.fixed_mut().created = at.plus(Duration::from_secs(90));
     assert!(is_applied(&node.write(insert(&next)).await));
     assert_eq!(node.keep_days(cutover()).await.delivery_unknown, 0);
     let mut next = intent(&node.lease, 6, 2, 16);
-    next.created = cutover().plus(Duration::from_secs(90));
+    next.fixed_mut().created = cutover().plus(Duration::from_secs(90));
     assert!(is_applied(&node.write(insert(&next)).await));
     let almost = node.keep_days(Wall(cutover().plus(hours(2)).0 - 1)).await;
     assert_eq!(almost.delivery_unknown, 0, "a terminal may come back within the overlap");

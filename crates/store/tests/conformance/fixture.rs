@@ -1,7 +1,7 @@
 //! A store of either kind, a node on it, and rows to write.
 
 use std::{
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant as Clock},
 };
 
@@ -11,7 +11,7 @@ use store::{
     DayConfig, DaysKept, Lane, Lease, Report, Store, StoreConfig, StoreError, Writer, WriterHandle,
 };
 use switch_core::{
-    Card, Cause, Change, Code, Day, Digest, Found, Instant, Key, Kind, Note, NoteKind,
+    Card, Cause, Change, Code, Day, Digest, Fixed, Found, Instant, Key, Kind, Note, NoteKind,
     ObligationCause, ObligationStatus, ObligationWrite, Persisted, Record, RecordId, Row, RowState,
     TerminalKey, TxnId, Wall,
 };
@@ -196,28 +196,30 @@ pub(crate) fn key(terminal: u8, stan: u32) -> Key {
 /// An intent of terminal and STAN under this number.
 pub(crate) fn intent(lease: &Lease, terminal: u8, stan: u32, id: u64) -> Row {
     Row {
-        key: key(terminal, stan),
-        id: TxnId(id),
+        fixed: Arc::new(Fixed {
+            key: key(terminal, stan),
+            id: TxnId(id),
+            kind: Kind::Purchase,
+            node: lease.node,
+            epoch: lease.epoch,
+            created: NOON,
+            listener: "pos".into(),
+            merchant: Bytes::from_static(b"1234\x00567"),
+            terminal: Bytes::from_static(b"\xff0000001"),
+            stan,
+            amount: 12_345,
+            currency: *b"156",
+            digest: Digest([7; 16]),
+            issuer: Some("unionpay".into()),
+            card: Card {
+                hash: [terminal; 16],
+                first6: *b"621234",
+                last4: *b"1232",
+                sealed: Bytes::from_static(b"sealed"),
+            },
+            carried: Bytes::from_static(b"\0carried"),
+        }),
         day: Day(0),
-        kind: Kind::Purchase,
-        node: lease.node,
-        epoch: lease.epoch,
-        created: NOON,
-        listener: "pos".into(),
-        merchant: Bytes::from_static(b"1234\x00567"),
-        terminal: Bytes::from_static(b"\xff0000001"),
-        stan,
-        amount: 12_345,
-        currency: *b"156",
-        digest: Digest([7; 16]),
-        issuer: Some("unionpay".into()),
-        card: Card {
-            hash: [terminal; 16],
-            first6: *b"621234",
-            last4: *b"1232",
-            sealed: Bytes::from_static(b"sealed"),
-        },
-        carried: Bytes::from_static(b"\0carried"),
         version: 0,
         change: id,
         state: RowState::InFlight,

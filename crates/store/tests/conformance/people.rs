@@ -18,8 +18,8 @@ async fn transactions_are_found_by_what_is_remembered_of_them(home: &Home) {
     let mut rows: Vec<_> = (0..20_u8)
         .map(|n| intent(&node.lease, n % 5, n.into(), block.first + u64::from(n)))
         .collect();
-    rows[7].amount = 777;
-    rows[9].terminal = bytes::Bytes::from_static(b"T-9");
+    rows[7].fixed_mut().amount = 777;
+    rows[9].fixed_mut().terminal = bytes::Bytes::from_static(b"T-9");
     assert!(node.write_all(rows.iter().map(insert).collect()).await.iter().all(is_applied));
     assert!(is_applied(&node.write(change(approved(&rows[3], TODAY))).await));
     assert!(is_applied(&node.write(change(timed_out(&rows[4], TODAY))).await));

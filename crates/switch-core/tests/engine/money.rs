@@ -279,7 +279,7 @@ fn m9_an_approval_that_comes_to_another_node_than_its_own_waits_for_the_outcome(
         other.buy(1);
         other.written();
         let mut found = other.rows.get(&key()).expect("row").clone();
-        found.row.node = switch_core::NodeNo(2);
+        found.row.fixed_mut().node = switch_core::NodeNo(2);
         rig.rows.insert(key(), found);
         let answer = other.answer("00");
         rig.tell(Event::Answer(Box::new(answer)));

@@ -164,7 +164,7 @@ impl Rig {
                         Reply::Approved { outcome, .. } => {
                             format!("approve {} ({})", ask.0, outcome.code.expect("code"))
                         }
-                        Reply::Refused(outcome) => {
+                        Reply::Refused(outcome) | Reply::Shed(outcome) => {
                             format!("refuse {} ({})", ask.0, outcome.cause.name())
                         }
                         Reply::Done(_) => format!("done {}", ask.0),

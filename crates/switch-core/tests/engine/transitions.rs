@@ -154,7 +154,7 @@ fn following(rig: &mut Rig) {
     other.buy(1);
     other.written();
     let mut found = other.rows.get(&key()).expect("row").clone();
-    found.row.node = switch_core::NodeNo(2);
+    found.row.fixed_mut().node = switch_core::NodeNo(2);
     rig.rows.insert(key(), found);
     rig.buy(1);
     rig.log.clear();

@@ -196,6 +196,34 @@ async fn a_terminal_that_vanishes_before_its_answer_is_not_charged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_vanishes_while_it_is_held_back_is_not_charged() {
+    let node = Node::start_with(|settings| {
+        settings.issuers[0].timeout = Duration::from_secs(4);
+        settings.issuers[0].max_in_flight = 1;
+    })
+    .await;
+    node.host.conduct(|message| {
+        if message.mti().class() == 2 {
+            std::thread::sleep(Duration::from_millis(600));
+        }
+        Deed::Answer(vec![approval(message)])
+    });
+    let mut terminal = node.terminal().await;
+    terminal.send(&purchase(1, 100)).await;
+    until("it was forwarded", || async { node.host.seen("0200").len() == 1 }).await;
+    // The pauses come to 350 ms, and the next would end after the approval.
+    for stan in 2..=5 {
+        assert_eq!(code(&terminal.ask(&purchase(stan, 100)).await), "91");
+    }
+    drop(terminal);
+    until("it was reversed", || async { !node.host.seen("0400").is_empty() }).await;
+    let watch = node.running.watch();
+    until("nothing is owed", || async { watch.gauges().reversals_owed == 0 }).await;
+    assert_eq!(code(&node.terminal().await.ask(&purchase(1, 100)).await), "98", "M10");
+    node.running.drain().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issuer_that_answers_wrongly_does_no_harm() {
     let node = Node::start().await;
     let strays: [fn(&mut Message); 3] = [

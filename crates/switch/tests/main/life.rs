@@ -6,9 +6,9 @@ use iso8583::Dialect;
 use switch::config::MerchantSettings;
 
 use crate::{
-    host::Deed,
+    host::{Deed, approval},
     node::{Node, settings, until},
-    terminal::{Terminal, code, purchase},
+    terminal::{PATIENCE, Terminal, code, purchase},
 };
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -74,6 +74,29 @@ async fn a_drain_answers_what_is_in_flight_and_closes_what_is_idle() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_ends_with_the_last_answer() {
+    let node = Node::start_with(|settings| {
+        settings.node.drain_timeout = Duration::from_secs(600);
+        settings.issuers[0].timeout = Duration::from_secs(4);
+    })
+    .await;
+    node.host.conduct(|message| {
+        if message.mti().class() == 2 {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Deed::Answer(vec![approval(message)])
+    });
+    let mut waiting = node.terminal().await;
+    waiting.send(&purchase(1, 900)).await;
+    until("it was forwarded", || async { node.host.seen("0200").len() == 1 }).await;
+    let drained = tokio::spawn(node.running.drain());
+    assert_eq!(code(&waiting.receive().await.expect("an answer")), "00");
+    assert!(waiting.is_closed().await);
+    let in_time = tokio::time::timeout(PATIENCE, drained).await;
+    in_time.expect("not the whole time-out").expect("no panic").expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_takes_merchants_and_routes_and_refuses_the_rest() {
     let mut node = Node::start().await;
     let address = node.host.address;
@@ -126,7 +149,7 @@ async fn a_terminal_that_never_reads_is_cut_off_and_its_outcome_stays() {
         use tokio::io::AsyncWriteExt;
         while terminal.stream.write_all(&echo).await.is_ok() {}
     };
-    tokio::time::timeout(crate::terminal::PATIENCE, cut).await.expect("cut off in time");
+    tokio::time::timeout(PATIENCE, cut).await.expect("cut off in time");
     let mut again = node.terminal().await;
     assert_eq!(code(&again.ask(&purchase(1, 100)).await), "00", "the outcome stays");
     node.running.drain().await.expect("a good end");

@@ -29,7 +29,11 @@ pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
     let millis = Duration::from_millis;
     let code = |text| Code::new(text).expect("a code");
     Settings {
-        node: NodeSettings { id: "test".to_owned(), drain_timeout: Duration::from_secs(2) },
+        node: NodeSettings {
+            id: "test".to_owned(),
+            drain_timeout: Duration::from_secs(2),
+            threads: 0,
+        },
         day: DaySettings {
             zone_name: "Asia/Shanghai".to_owned(),
             zone: TimeZone::get("Asia/Shanghai").expect("bundled"),
@@ -113,7 +117,7 @@ impl Node {
         let host = Host::start();
         let mut settings = settings(dir.path(), host.address);
         change(&mut settings);
-        let running = Switch::start(settings).await.expect("started");
+        let running = Box::pin(Switch::start(settings)).await.expect("started");
         let node = Self { running, dir, host };
         let watch = node.running.watch();
         until("the node is ready", || async { watch.is_ready() && watch.links_up() == 2 }).await;

@@ -1,0 +1,88 @@
+//! For how long a connection is not read whose requests were shed (M16).
+//!
+//! A refusal costs nearly as much as a sale. Were those who are refused read again at once, an overload would be spent on
+//! refusing; so each refusal makes the pause before the connection is read again twice as long, and each other answer makes
+//! it shorter by a sixteenth, until it is gone. Meanwhile the terminal's next request waits in the kernel. The pauses of
+//! all connections so come to what the switch can carry, with about one refusal to eleven sales.
+
+use std::time::{Duration, Instant};
+
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(1);
+/// Shorter than this it is no pause.
+const LEAST: Duration = Duration::from_millis(25);
+
+/// A connection's place in this.
+#[derive(Debug, Default)]
+pub(crate) struct HoldBack {
+    last: Duration,
+    until: Option<Instant>,
+}
+
+impl HoldBack {
+    /// An answer is given now: a refusal that protects the rest, or another.
+    pub(crate) fn note(&mut self, shed: bool, now: impl FnOnce() -> Instant) {
+        if !shed && self.last.is_zero() {
+            return;
+        }
+        let now = now();
+        if shed && self.until.is_some_and(|until| now < until) {
+            // Of the same burst: it was read before the pause began.
+            return;
+        }
+        self.last =
+            if shed { (self.last * 2).clamp(FIRST, LONGEST) } else { self.last - self.last / 16 };
+        if self.last < LEAST {
+            *self = Self::default();
+        } else {
+            self.until = Some(now + self.last);
+        }
+    }
+
+    /// Until when nothing shall be read, if so.
+    pub(crate) fn until(&mut self, now: impl FnOnce() -> Instant) -> Option<Instant> {
+        self.until = self.until.filter(|until| *until > now());
+        self.until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_doubles_the_pause_and_other_answers_end_it_bit_by_bit() {
+        let mut hold = HoldBack::default();
+        let mut now = Instant::now();
+        assert_eq!(hold.until(|| now), None);
+        for milliseconds in [50, 100, 200, 400, 800, 1_000, 1_000] {
+            hold.note(true, || now);
+            let until = now + Duration::from_millis(milliseconds);
+            assert_eq!(hold.until(|| now), Some(until));
+            hold.note(true, || now);
+            assert_eq!(hold.until(|| now), Some(until), "a burst counts once");
+            now = until;
+            assert_eq!(hold.until(|| now), None);
+        }
+        let (mut answers, mut former) = (0, LONGEST);
+        loop {
+            hold.note(false, || now);
+            let Some(until) = hold.until(|| now) else { break };
+            assert!(until - now < former, "shorter each time");
+            (answers, former) = (answers + 1, until - now);
+        }
+        assert_eq!(answers, 57);
+        hold.note(true, || now);
+        assert_eq!(hold.until(|| now), Some(now + FIRST));
+    }
+
+    #[test]
+    fn who_was_never_refused_is_never_held_back() {
+        let mut hold = HoldBack::default();
+        let now = Instant::now();
+        for _ in 0..10 {
+            hold.note(false, || now);
+            assert_eq!(hold.until(|| now), None);
+        }
+    }
+}
