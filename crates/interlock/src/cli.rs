@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use sim::bench::{Arrivals, Rates, Watched};
 
 use crate::config::{Address, Leaf, Span};
 
@@ -124,18 +125,22 @@ pub(crate) struct Bench {
     /// Another framing than the dialect's
     #[arg(long, value_enum)]
     pub(crate) framing: Option<FramingName>,
-    /// Open loop: so many requests a second; latency counts from the intended start
+    /// Open loop: so many requests a second (`10000`), rising (`1000..20000:60s`) or in steps (`1000..20000/1000:10s`);
+    /// latency counts from the intended start
     #[arg(long, value_name = "N", conflicts_with = "closed")]
-    pub(crate) rate: Option<f64>,
+    pub(crate) rate: Option<Rates>,
+    /// How requests of an open loop lie between each other
+    #[arg(long, value_enum, default_value_t = ArrivalsName::Constant)]
+    pub(crate) arrivals: ArrivalsName,
     /// Closed loop
     #[arg(long)]
     pub(crate) closed: bool,
     /// Connections
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) connections: usize,
-    /// How long new requests are made
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = Span::of_text)]
-    pub(crate) duration: Span,
+    /// How long new requests are made; by default as long as the rates say, else 30s
+    #[arg(long, value_name = "TIME", value_parser = Span::of_text)]
+    pub(crate) duration: Option<Span>,
     /// Left out of the figures at the start
     #[arg(long, value_name = "TIME", value_parser = Span::of_text)]
     pub(crate) warm_up: Option<Span>,
@@ -157,9 +162,16 @@ pub(crate) struct Bench {
     /// The summary as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// The summary as a page
+    /// The summary as a page with plots, which opens offline
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// The JSON of an earlier run, to be put beside this one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
+    /// A process whose processor time and memory are measured meanwhile, with those that it started; may be given several
+    /// times
+    #[arg(long, value_name = "NAME=PID", value_parser = watched)]
+    pub(crate) watch_pid: Vec<Watched>,
 }
 
 /// Options of `reconcile`.
@@ -333,6 +345,31 @@ pub(crate) struct DialectImport {
     /// The dialect file to make; else it goes to standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+fn watched(text: &str) -> Result<Watched, String> {
+    let (name, pid) = text.split_once('=').ok_or("expected NAME=PID, as `daemon=4711`")?;
+    let pid = pid.parse().map_err(|_| "expected NAME=PID, where PID is a process number")?;
+    Ok(Watched { name: name.to_owned(), pid })
+}
+
+/// How requests of an open loop lie between each other.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ArrivalsName {
+    /// Evenly
+    Constant,
+    /// At random, as those of many terminals are
+    Poisson,
+}
+
+impl ArrivalsName {
+    /// As the load has it.
+    pub(crate) const fn arrivals(self) -> Arrivals {
+        match self {
+            Self::Constant => Arrivals::Constant,
+            Self::Poisson => Arrivals::Poisson,
+        }
+    }
 }
 
 /// How frames are delimited.

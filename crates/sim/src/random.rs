@@ -15,6 +15,11 @@ impl Random {
         scramble(self.0)
     }
 
+    /// A number above 0 and at most 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) + 1.0) / 4_294_967_296.0
+    }
+
     /// A number below `end`; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         let wide = u128::from(self.next()) * u128::from(end);

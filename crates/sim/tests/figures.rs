@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sim::bench::Pace;
+use sim::bench::{Arrivals, Pace, Rates};
 use sim::issuer::Script;
 
 use crate::floor::{Floor, load};
@@ -37,7 +37,7 @@ async fn latency_counts_from_when_a_request_was_due() {
     let issuer = floor.issuer(Script::from_toml(rule).expect("a script")).await;
     let mut options = floor.options(issuer.local_addr().to_string(), 200, "");
     // Eight terminals at 50 ms each can do 160 a second: at 400, requests wait for a free terminal.
-    options.pace = Pace::Rate(400.0);
+    options.pace = Pace::Open(Rates::constant(400.0).expect("above 0"), Arrivals::Constant);
     options.duration = Duration::from_secs(5);
     let summary = load(options).await;
     assert!(summary.latency.min >= 50_000 && summary.latency.min < 200_000, "{summary}");

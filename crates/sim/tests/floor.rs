@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iso8583::Dialect;
-use sim::bench::{BenchOptions, Live, Mix, Pace, Summary, run};
+use sim::bench::{Arrivals, BenchOptions, Live, Mix, Pace, Rates, Summary, run};
 use sim::issuer::{Issuer, IssuerCounts, IssuerOptions, Script};
 use sim::reconcile::{Ledgers, Report, SwitchRow, reconcile};
 use tempfile::TempDir;
@@ -90,7 +90,7 @@ async fn sales_cross_and_reconcile_in_both_dialects_and_paces() {
         let floor = Floor::new(dialect);
         let issuer = floor.issuer(Script::approving()).await;
         let mut options = floor.options(issuer.local_addr().to_string(), 300, "terminals = 24");
-        options.pace = Pace::Rate(1000.0);
+        options.pace = Pace::Open(Rates::constant(1000.0).expect("above 0"), Arrivals::Constant);
         let summary = load(options).await;
         assert_eq!((summary.approved, summary.unknown), (300, 0), "{summary}");
         assert!((0.25..3.0).contains(&summary.seconds), "{summary}");

@@ -35,6 +35,7 @@ fn is_bad_configuration(error: &anyhow::Error) -> bool {
     error.is::<Faults>()
         || error.is::<sim::issuer::ScriptError>()
         || error.is::<sim::bench::MixError>()
+        || error.is::<bench::FormerError>()
         || matches!(
             store_error(error),
             Some(

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, sleep_until, timeout};
 
 use super::floor::{Floor, Turn};
+use super::mix::Keep;
 use super::pacer::{Phase, Turnout};
 use super::terminal::Terminal;
 
@@ -88,7 +89,9 @@ impl Connection {
         let mut touched: Vec<usize> = (0..self.terminals.len()).collect();
         let mut close = self.all(&mut out, Terminal::back);
         loop {
-            close = self.go_on(&mut touched, &mut out).or(close);
+            if close.is_none() {
+                close = self.go_on(&mut touched, &mut out);
+            }
             if !out.is_empty() {
                 stream.write_all(&out).await?;
                 out.clear();
@@ -162,7 +165,7 @@ impl Connection {
         for (place, due) in given {
             touched.push(place);
             if let Some(terminal) = self.terminals.get_mut(place) {
-                floor.stats.borrow_mut().late(turn.now.saturating_duration_since(due));
+                floor.stats.borrow_mut().own_late(turn.now.saturating_duration_since(due));
                 terminal.begin(due, &mut turn);
             }
         }
@@ -221,7 +224,16 @@ impl Connection {
                 None => floor.stats.borrow_mut().error("answer to another terminal"),
             }
         }
-        Ok(turn.close)
+        let close = turn.close;
+        Ok(close.or_else(|| self.is_over(touched).then_some(Duration::ZERO)))
+    }
+
+    /// Whether a connection that carries one transaction has carried it.
+    fn is_over(&self, answered: &[usize]) -> bool {
+        self.floor.mix.connection == Keep::PerTransaction
+            && self.floor.pacer.phase() == Phase::Load
+            && !answered.is_empty()
+            && self.terminals.iter().all(Terminal::is_free)
     }
 
     /// Which of the terminals an answer is for, by 41.

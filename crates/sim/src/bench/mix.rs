@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::duration;
 
 /// What a load is made of. Every key has a default; unknown ones are refused.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
     /// Terminals; by default one a connection.
@@ -24,13 +24,15 @@ pub struct Mix {
     /// Currency (49).
     pub currency: String,
     /// How long a terminal waits for an answer.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "time", serialize_with = "told")]
     pub timeout: Duration,
     /// How often a reversal is tried in a row; then it stays pending before the next sale.
     pub reversal_tries: u32,
     /// Pause between a terminal's transactions in a closed loop.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "time", serialize_with = "told")]
     pub think: Duration,
+    /// How long a connection lives.
+    pub connection: Keep,
     /// Whether terminals take partial approvals.
     pub partial: bool,
     /// What part of the requests are balance enquiries.
@@ -43,8 +45,19 @@ pub struct Mix {
     pub faults: Faults,
 }
 
+/// How long a terminal's connection lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// As long as the load.
+    #[default]
+    Kept,
+    /// One transaction; the next connection is made at once, and waits for the next.
+    PerTransaction,
+}
+
 /// Weights of the ways to read a card (22).
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Entry {
     /// Chip, with field 55 and a PIN.
@@ -58,7 +71,7 @@ pub struct Entry {
 }
 
 /// Amounts in minor units.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Amounts {
     /// Least.
@@ -72,7 +85,7 @@ pub struct Amounts {
 }
 
 /// Probabilities of misbehaviour, each a part of the sales.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// Sent again after its answer; the two answers must be alike.
@@ -84,7 +97,7 @@ pub struct Faults {
     /// Waits only `patience`, then reverses.
     pub give_up: f64,
     /// How long those two wait.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "time", serialize_with = "told")]
     pub patience: Duration,
     /// An approval is reversed.
     pub reverse: f64,
@@ -93,7 +106,7 @@ pub struct Faults {
     /// As `vanish`, but it comes back and sends the request again.
     pub vanish_repeat: f64,
     /// How long a vanished terminal stays away.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "time", serialize_with = "told")]
     pub away: Duration,
     /// Vanishes and never comes back.
     pub lost: f64,
@@ -113,6 +126,7 @@ impl Default for Mix {
             timeout: Duration::from_secs(60),
             reversal_tries: 3,
             think: Duration::ZERO,
+            connection: Keep::Kept,
             partial: false,
             balance_enquiries: 0.0,
             entry: Entry::default(),
@@ -150,6 +164,11 @@ impl Default for Faults {
             reverse_first: 0.0,
         }
     }
+}
+
+/// As [`time`] reads it.
+fn told<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&format!("{}ms", duration.as_millis()))
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

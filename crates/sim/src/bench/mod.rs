@@ -1,5 +1,6 @@
 //! Simulated terminals that put a load on a switch, check its answers and keep a ledger of what they believe.
 
+mod alarm;
 mod cards;
 mod connection;
 mod floor;
@@ -8,15 +9,21 @@ mod options;
 mod pacer;
 mod patch;
 mod plan;
+mod rates;
 mod requests;
 mod run;
+mod series;
 mod stats;
 mod summary;
 mod terminal;
+mod watch;
 
 pub use cards::card_numbers;
-pub use mix::{Amounts, Entry, Faults, Mix, MixError};
+pub use mix::{Amounts, Entry, Faults, Keep, Mix, MixError};
 pub use options::{BenchOptions, Pace, Progress};
+pub use rates::{Arrivals, Rates, RatesError};
 pub use run::{BenchError, run};
+pub use series::{Point, Second};
 pub use stats::Live;
-pub use summary::{Percentiles, Summary};
+pub use summary::{Cost, Percentiles, Summary};
+pub use watch::{Sample, Samples, Watch, Watched, used};

@@ -1,5 +1,6 @@
 //! What a bench is told at its start, and what it tells while it runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,13 @@ use std::time::Duration;
 use iso8583::{Dialect, Framing};
 use tokio_util::sync::CancellationToken;
 
-use super::Mix;
+use super::{Arrivals, Mix, Rates, Watched};
 
 /// How requests follow each other.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Pace {
     /// Open loop: so many requests a second, whatever the answers do. Latency counts from when a request was due.
-    Rate(f64),
+    Open(Rates, Arrivals),
     /// Closed loop: each terminal's next request follows its last answer.
     Closed,
 }
@@ -47,6 +48,8 @@ pub struct BenchOptions {
     pub ledger: Option<PathBuf>,
     /// After `duration`, terminals that do not know an outcome reverse for at most so long, until they do.
     pub healing: Duration,
+    /// Processes whose cost is measured beside the load.
+    pub watched: Vec<Watched>,
     /// Ends the load early, and goes on to healing.
     pub stop: CancellationToken,
 }
@@ -69,13 +72,14 @@ impl BenchOptions {
             run: None,
             ledger: None,
             healing: Duration::from_secs(90),
+            watched: Vec::new(),
             stop: CancellationToken::new(),
         }
     }
 }
 
 /// How far a bench has come.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Since the start.
     pub elapsed: Duration,
@@ -89,10 +93,12 @@ pub struct Progress {
     pub approved: u64,
     /// Answers a second, of late.
     pub rate: f64,
-    /// Median latency so far.
+    /// Median latency of the present second.
     pub p50: Duration,
-    /// 99th percentile of the latency so far.
+    /// 99th percentile of the latency of the present second.
     pub p99: Duration,
+    /// Answers that refuse, by response code (39).
+    pub refusals: BTreeMap<String, u64>,
     /// Requests without an answer, wrong answers, lost connections.
     pub errors: u64,
     /// Terminals that do not know an outcome.

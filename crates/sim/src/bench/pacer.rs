@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use super::options::Pace;
+use super::rates::Schedule;
 
 /// What a run is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,8 @@ pub(super) enum Phase {
 /// Hands out sales. One thread owns it.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    pace: Pace,
+    /// When the next sale is due, and those after it; only in an open loop.
+    open: Option<RefCell<Dues>>,
     phase: Cell<Phase>,
     /// Sales still to be begun.
     left: Cell<u64>,
@@ -29,6 +31,20 @@ pub(super) struct Pacer {
     /// When sales were due for which no terminal was free.
     backlog: RefCell<VecDeque<Instant>>,
     slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Dues {
+    schedule: Schedule,
+    start: Instant,
+    next: Option<Instant>,
+}
+
+impl Dues {
+    fn advance(&mut self) {
+        // One that lies beyond all time never comes.
+        self.next = self.schedule.next().and_then(|due| self.start.checked_add(due));
+    }
 }
 
 /// What a free terminal is to do.
@@ -52,9 +68,17 @@ pub(super) struct Slot {
 }
 
 impl Pacer {
-    pub(super) fn new(pace: Pace, connections: usize, sales: Option<u64>) -> Self {
+    pub(super) fn new(pace: &Pace, seed: u64, connections: usize, sales: Option<u64>) -> Self {
+        let open = match pace {
+            Pace::Closed => None,
+            Pace::Open(rates, arrivals) => Some(RefCell::new(Dues {
+                schedule: rates.schedule(*arrivals, seed),
+                start: Instant::now(),
+                next: None,
+            })),
+        };
         Self {
-            pace,
+            open,
             phase: Cell::new(Phase::Connecting),
             left: Cell::new(sales.unwrap_or(u64::MAX)),
             idle: RefCell::default(),
@@ -102,9 +126,9 @@ impl Pacer {
         if self.phase.get() != Phase::Load || self.left.get() == 0 {
             return Turnout::Nothing;
         }
-        let due = match self.pace {
-            Pace::Closed => now,
-            Pace::Rate(_) => match self.backlog.borrow_mut().pop_front() {
+        let due = match self.open {
+            None => now,
+            Some(_) => match self.backlog.borrow_mut().pop_front() {
                 Some(due) => due,
                 None => {
                     self.idle.borrow_mut().push_back(terminal);
@@ -131,11 +155,22 @@ impl Pacer {
         self.slots.get(connection).map(|slot| slot.given.take()).unwrap_or_default()
     }
 
-    /// Hands out what is due until now; gives back when the next sale is due. Only in an open loop.
-    pub(super) fn hand_out(&self, mut due: Instant, now: Instant) -> Option<Instant> {
-        let Pace::Rate(rate) = self.pace else { return None };
-        let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
-        while due <= now {
+    /// The load begins: sales are due from now on.
+    pub(super) fn begin(&self, start: Instant) {
+        if let Some(dues) = &self.open {
+            let mut dues = dues.borrow_mut();
+            dues.start = start;
+            dues.advance();
+        }
+    }
+
+    /// Hands out what is due until now; gives back when the next sale is due, if there is one. Only in an open loop.
+    pub(super) fn hand_out(&self, now: Instant) -> Option<Instant> {
+        let mut dues = self.open.as_ref()?.borrow_mut();
+        while let Some(due) = dues.next {
+            if due > now {
+                return Some(due);
+            }
             if self.left.get() == 0 {
                 return None;
             }
@@ -148,25 +183,30 @@ impl Pacer {
                 }
                 None => self.backlog.borrow_mut().push_back(due),
             }
-            due += interval;
+            dues.advance();
         }
-        Some(due)
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::bench::{Arrivals, Rates};
 
     #[test]
     fn sales_go_to_free_terminals_and_wait_for_them() {
-        let pacer = Pacer::new(Pace::Rate(1000.0), 2, Some(3));
+        let rates = Rates::constant(1000.0).expect("above 0");
+        let pacer = Pacer::new(&Pace::Open(rates, Arrivals::Constant), 1, 2, Some(3));
         let start = Instant::now();
         assert_eq!(pacer.next_for((0, 0), start), Turnout::Nothing);
         pacer.set_phase(Phase::Load);
         assert_eq!(pacer.next_for((1, 4), start), Turnout::Listed);
         let later = start + Duration::from_micros(1500);
-        let next = pacer.hand_out(start, later).expect("more to come");
+        pacer.begin(start);
+        let next = pacer.hand_out(later).expect("more to come");
         assert_eq!(next, start + Duration::from_millis(2));
         assert_eq!(pacer.take(1), [(4, start)]);
         assert_eq!(pacer.backlog(), 1);
@@ -174,7 +214,7 @@ mod tests {
         assert_eq!(pacer.next_for((0, 0), later), begin);
         assert_eq!(pacer.next_for((0, 0), later), Turnout::Listed);
         pacer.forget(0);
-        assert_eq!(pacer.hand_out(next, next), Some(next + Duration::from_millis(1)));
+        assert_eq!(pacer.hand_out(next), Some(next + Duration::from_millis(1)));
         assert_eq!((pacer.backlog(), pacer.is_done()), (1, false));
     }
 }

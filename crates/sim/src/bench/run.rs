@@ -10,17 +10,20 @@ use std::time::{Duration, Instant};
 use iso8583::ValueError;
 use jiff::Timestamp;
 use tokio::task::LocalSet;
-use tokio::time::{interval, sleep, sleep_until};
+use tokio::time::{interval, sleep};
 
+use super::alarm::Alarm;
 use super::cards::Card;
 use super::connection::Connection;
 use super::floor::Floor;
 use super::pacer::{Pacer, Phase};
 use super::requests::Requests;
+use super::series::{Second, Series, points};
 use super::stats::{Live, Stats};
-use super::summary::{Percentiles, Summary};
+use super::summary::{Cost, Percentiles, Summary};
 use super::terminal::Terminal;
-use super::{BenchOptions, Pace, Progress};
+use super::watch::{Sample, Samples, Watch};
+use super::{Arrivals, BenchOptions, Pace, Progress};
 use crate::ledger::{LedgerError, LedgerWriter};
 use crate::random::mix;
 
@@ -35,9 +38,6 @@ pub enum BenchError {
         /// How long it was tried.
         patience: Duration,
     },
-    /// The rate is none.
-    #[error("a rate is a number of requests a second above 0")]
-    Rate,
     /// There must be at least one connection, and not more than terminals.
     #[error(
         "{connections} connections cannot carry {terminals} terminals: at least one on each is needed"
@@ -60,6 +60,12 @@ pub enum BenchError {
 }
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// Sales that are due within so long of each other may be handed out together.
+const HAND_OUT: Duration = Duration::from_micros(200);
+/// Microseconds by which one in a hundred requests may be late by the load's own fault.
+const TOLERATED: u64 = 2_000;
+/// The part of its thread that the load may use.
+const BUSY: f64 = 0.95;
 const TICK: Duration = Duration::from_millis(20);
 /// Progress is told, and terminals try again, once in so many ticks.
 const TOLD: u32 = 10;
@@ -78,19 +84,13 @@ pub fn run(
     if options.connections == 0 || terminals < options.connections {
         return Err(BenchError::Connections { connections: options.connections, terminals });
     }
-    if let Pace::Rate(rate) = options.pace
-        && !(rate.is_finite() && rate > 0.0)
-    {
-        return Err(BenchError::Rate);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let floor = Rc::new(floor(options, terminals, live)?);
     let local = LocalSet::new();
     let ended = local.block_on(&runtime, drive(&floor, options, progress));
     drop(local);
     floor.journal.borrow_mut().flush()?;
-    let (measured, cpu) = ended?;
-    Ok(summarize(&floor, options, measured, cpu))
+    Ok(summarize(&floor, options, ended?))
 }
 
 /// What keeps the identities of a run apart from others: the clock's seconds, unless it is given.
@@ -118,7 +118,7 @@ fn floor(options: &BenchOptions, terminals: usize, live: &Arc<Live>) -> Result<F
         journal: RefCell::new(LedgerWriter::open(options.ledger.as_deref())?),
         stats: RefCell::new(Stats::new(Instant::now())),
         live: Arc::clone(live),
-        pacer: Pacer::new(options.pace, options.connections, options.sales),
+        pacer: Pacer::new(&options.pace, options.seed, options.connections, options.sales),
         clock: Cell::new(clock()),
         batch: run % 1_000_000,
         first_stan,
@@ -133,12 +133,21 @@ fn clock() -> u64 {
     Timestamp::now().strftime("%m%d%H%M%S").to_string().parse().unwrap_or(0)
 }
 
-/// Connects, loads, heals. Gives back how long was measured, and the processor time of this thread until then.
+/// What was measured beside the statistics.
+struct Measured {
+    length: Duration,
+    /// Processor time of this thread.
+    cpu: Duration,
+    series: Vec<Second>,
+    samples: Samples,
+}
+
+/// Connects, loads, heals.
 async fn drive(
     floor: &Rc<Floor>,
     options: &BenchOptions,
     mut progress: impl FnMut(&Progress),
-) -> Result<(Duration, Duration), BenchError> {
+) -> Result<Measured, BenchError> {
     let now = Instant::now();
     let mut connections: Vec<Vec<Terminal>> = Vec::new();
     connections.resize_with(floor.connections, Vec::new);
@@ -158,13 +167,18 @@ async fn drive(
     floor.stats.borrow_mut().since = start;
     floor.pacer.set_phase(Phase::Load);
     let handing = Rc::clone(floor);
+    floor.pacer.begin(start);
+    let alarm = Alarm::new()?;
     let pacing = tokio::task::spawn_local(async move {
-        let mut due = start;
-        while let Some(next) = handing.pacer.hand_out(due, Instant::now()) {
-            due = next;
-            sleep_until(due.into()).await;
+        let mut now = Instant::now();
+        while let Some(next) = handing.pacer.hand_out(now) {
+            alarm.until(next.max(now + HAND_OUT)).await?;
+            now = Instant::now();
         }
+        io::Result::Ok(())
     });
+    let mut series = Series::new(start);
+    let mut watch = Watch::start(options.watched.clone());
     let mut cpu = processor_time();
     let mut warm = options.warm_up.is_zero();
     let mut ticks = interval(TICK);
@@ -180,7 +194,13 @@ async fn drive(
             warm = true;
             cpu = processor_time();
             *floor.stats.borrow_mut() = Stats::new(Instant::now());
+            series = Series::new(Instant::now());
+            let _of_warm_up =
+                std::mem::replace(&mut watch, Watch::start(options.watched.clone())).end();
             (told.since, told.answered) = (Instant::now(), 0);
+        }
+        if series.is_due(Instant::now()) {
+            series.tick(&mut floor.stats.borrow_mut(), Instant::now());
         }
         if tick.is_multiple_of(TOLD) {
             progress(&told.tell(false));
@@ -190,10 +210,12 @@ async fn drive(
         }
     }
     pacing.abort();
-    let measured = floor.stats.borrow().since.elapsed();
+    let length = floor.stats.borrow().since.elapsed();
     let cpu = processor_time().saturating_sub(cpu);
+    series.tick(&mut floor.stats.borrow_mut(), Instant::now());
+    let measured = Measured { length, cpu, series: series.seconds, samples: watch.end() };
     heal(floor, options, |_| progress(&told.tell(true))).await?;
-    Ok((measured, cpu))
+    Ok(measured)
 }
 
 /// Waits until all connections are up, or some after a while.
@@ -267,8 +289,11 @@ impl Told<'_> {
             answered: stats.answered,
             approved: stats.approved,
             rate,
-            p50: Duration::from_micros(stats.latency.value_at_quantile(0.5)),
-            p99: Duration::from_micros(stats.latency.value_at_quantile(0.99)),
+            p50: Duration::from_micros(stats.recent.value_at_quantile(0.5)),
+            p99: Duration::from_micros(stats.recent.value_at_quantile(0.99)),
+            refusals: (stats.codes.iter().filter(|(code, _)| code.to_string() != "00"))
+                .map(|(code, count)| (code.to_string(), *count))
+                .collect(),
             errors: stats.errors.values().sum(),
             unknown: self.floor.pacer.unsettled(),
         }
@@ -286,16 +311,21 @@ fn processor_time() -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
-fn summarize(floor: &Floor, options: &BenchOptions, measured: Duration, cpu: Duration) -> Summary {
+fn summarize(floor: &Floor, options: &BenchOptions, of: Measured) -> Summary {
+    let Measured { length: measured, cpu, series, samples } = of;
     let stats = floor.stats.borrow();
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let answered = f64::from(u32::try_from(stats.answered.max(1)).unwrap_or(u32::MAX));
+    let busy = cpu.as_secs_f64() / measured.as_secs_f64().max(0.001);
+    let own = Percentiles::of(&stats.own);
+    let reasons = own_faults(&own, &Percentiles::of(&stats.latency), busy);
     Summary {
         target: options.target.clone(),
         dialect: floor.dialect.name().to_owned(),
-        pace: match options.pace {
+        pace: match &options.pace {
             Pace::Closed => "closed loop".to_owned(),
-            Pace::Rate(rate) => format!("{rate} a second"),
+            Pace::Open(rates, Arrivals::Constant) => format!("{rates} a second"),
+            Pace::Open(rates, Arrivals::Poisson) => format!("{rates} a second, at random"),
         },
         connections: floor.connections,
         terminals: floor.terminals,
@@ -308,6 +338,7 @@ fn summarize(floor: &Floor, options: &BenchOptions, measured: Duration, cpu: Dur
         declined: stats.declined,
         rate: per_second(stats.answered, measured.as_secs_f64().max(0.001)),
         latency: Percentiles::of(&stats.latency),
+        service: Percentiles::of(&stats.service),
         lateness: Percentiles::of(&stats.lateness),
         codes: stats.codes.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
         errors: stats.errors.clone(),
@@ -315,5 +346,44 @@ fn summarize(floor: &Floor, options: &BenchOptions, measured: Duration, cpu: Dur
         never_begun: count(floor.pacer.backlog()),
         unknown: count(floor.pacer.unsettled()),
         own_cpu: cpu.as_secs_f64() * 1_000_000.0 / answered,
+        own_busy: busy,
+        own_lateness: own,
+        valid: reasons.is_empty(),
+        invalid_reasons: reasons,
+        series,
+        points: points(&stats.latency),
+        watched: samples
+            .into_iter()
+            .filter_map(|(name, samples)| Some((name, cost(samples, answered)?)))
+            .collect(),
     }
+}
+
+fn cost(samples: Vec<Sample>, answered: f64) -> Option<Cost> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    Some(Cost {
+        cpu_per_request: (last.cpu - first.cpu) * 1_000_000.0 / answered,
+        memory: last.memory,
+        memory_most: samples.iter().map(|sample| sample.memory).max()?,
+        samples,
+    })
+}
+
+/// Why the figures say more of the load than of its target, if so.
+fn own_faults(own: &Percentiles, latency: &Percentiles, busy: f64) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if own.p99 > TOLERATED && own.p99 * 4 > latency.p99 {
+        reasons.push(format!(
+            "the load itself fell behind: one in a hundred requests was sent {:.1} ms or more after it was due, though a \
+             terminal was free",
+            Duration::from_micros(own.p99).as_secs_f64() * 1_000.0
+        ));
+    }
+    if busy > BUSY {
+        reasons.push(format!(
+            "the load used {:.0} % of its thread: a faster target would not show",
+            busy * 100.0
+        ));
+    }
+    reasons
 }

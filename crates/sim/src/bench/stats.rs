@@ -48,7 +48,13 @@ pub(super) struct Stats {
     /// Since when figures count: the end of the warm-up.
     pub(super) since: Instant,
     pub(super) latency: Histogram<u64>,
+    /// From when a request was sent, whenever it was due.
+    pub(super) service: Histogram<u64>,
+    /// Latency since the last second began.
+    pub(super) recent: Histogram<u64>,
     pub(super) lateness: Histogram<u64>,
+    /// Of it, that of requests for which a terminal was free: the load's own.
+    pub(super) own: Histogram<u64>,
     pub(super) codes: BTreeMap<Text<4>, u64>,
     pub(super) errors: BTreeMap<&'static str, u64>,
     pub(super) faults: BTreeMap<&'static str, u64>,
@@ -63,7 +69,10 @@ impl Stats {
         Self {
             since: now,
             latency: histogram(),
+            service: histogram(),
+            recent: histogram(),
             lateness: histogram(),
+            own: histogram(),
             codes: BTreeMap::new(),
             errors: BTreeMap::new(),
             faults: BTreeMap::new(),
@@ -74,14 +83,24 @@ impl Stats {
         }
     }
 
-    pub(super) fn answered(&mut self, latency: Duration, code: &str) {
+    /// An answer came so long after its request was due, and so long after it was sent.
+    pub(super) fn answered(&mut self, latency: Duration, service: Duration, code: &str) {
         self.answered += 1;
-        self.latency.saturating_record(microseconds(latency));
+        let latency = microseconds(latency);
+        self.latency.saturating_record(latency);
+        self.recent.saturating_record(latency);
+        self.service.saturating_record(microseconds(service));
         *self.codes.entry(Text::new(code)).or_default() += 1;
     }
 
     pub(super) fn late(&mut self, lateness: Duration) {
         self.lateness.saturating_record(microseconds(lateness));
+    }
+
+    /// A request for which a terminal was free is sent so much later than it was due.
+    pub(super) fn own_late(&mut self, lateness: Duration) {
+        self.late(lateness);
+        self.own.saturating_record(microseconds(lateness));
     }
 
     pub(super) fn error(&mut self, what: &'static str) {
@@ -105,9 +124,9 @@ mod tests {
     fn percentiles_are_those_of_what_was_recorded() {
         let mut stats = Stats::new(Instant::now());
         for millisecond in 1..=1000 {
-            stats.answered(Duration::from_millis(millisecond), "00");
+            stats.answered(Duration::from_millis(millisecond), Duration::ZERO, "00");
         }
-        stats.answered(Duration::from_secs(100_000), "98");
+        stats.answered(Duration::from_secs(100_000), Duration::ZERO, "98");
         let at = |part| stats.latency.value_at_quantile(part);
         assert!((495_000..505_000).contains(&at(0.5)), "{}", at(0.5));
         assert!((985_000..1_000_500).contains(&at(0.99)), "{}", at(0.99));

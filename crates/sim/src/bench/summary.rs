@@ -5,10 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::series::{Point, Second};
+use super::watch::Sample;
 
 /// Percentiles of a time, in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Least.
     pub min: u64,
@@ -69,6 +72,8 @@ pub struct Summary {
     pub rate: f64,
     /// From when a request was due to its answer, microseconds.
     pub latency: Percentiles,
+    /// From when a request was sent to its answer, microseconds: what a terminal sees.
+    pub service: Percentiles,
     /// From when a request was due to its sending, microseconds.
     pub lateness: Percentiles,
     /// Answers by response code (39).
@@ -83,6 +88,33 @@ pub struct Summary {
     pub unknown: u64,
     /// Processor time of the load itself, microseconds a request.
     pub own_cpu: f64,
+    /// How much of its thread the load used, 0 to 1.
+    pub own_busy: f64,
+    /// As `lateness`, of the requests for which a terminal was free: the load's own.
+    pub own_lateness: Percentiles,
+    /// Whether the figures are the target's, and not the load's own.
+    pub valid: bool,
+    /// Why not.
+    pub invalid_reasons: Vec<String>,
+    /// Second by second.
+    pub series: Vec<Second>,
+    /// The distribution of the latency.
+    pub points: Vec<Point>,
+    /// What other processes used, by name.
+    pub watched: BTreeMap<String, Cost>,
+}
+
+/// What a watched process used while it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Processor time, microseconds a request.
+    pub cpu_per_request: f64,
+    /// Memory at the end, bytes.
+    pub memory: u64,
+    /// The most at any time, bytes.
+    pub memory_most: u64,
+    /// Once a second.
+    pub samples: Vec<Sample>,
 }
 
 impl Summary {
@@ -138,6 +170,7 @@ impl fmt::Display for Summary {
         let Self { answered, approved, declined, sent, .. } = self;
         writeln!(f, "answered  {answered} of {sent}: {approved} approved, {declined} declined")?;
         writeln!(f, "latency   {}", self.latency)?;
+        writeln!(f, "service   {}", self.service)?;
         writeln!(f, "lateness  {}", self.lateness)?;
         let counted = |counts: &mut dyn Iterator<Item = (String, u64)>| {
             counts.map(|(name, count)| format!("{name}: {count}")).collect::<Vec<_>>().join(", ")
@@ -159,6 +192,23 @@ impl fmt::Display for Summary {
         if self.unknown > 0 {
             writeln!(f, "terminals that never learned an outcome: {}", self.unknown)?;
         }
-        write!(f, "own cost  {:.1} us of processor a request", self.own_cpu)
+        write!(
+            f,
+            "own cost  {:.1} us of processor a request, {:.0} % of its thread",
+            self.own_cpu,
+            self.own_busy * 100.0
+        )?;
+        for (name, cost) in &self.watched {
+            let megabytes = cost.memory / 1_000_000;
+            write!(
+                f,
+                "\n{name:<9} {:.1} us of processor a request, {megabytes} MB",
+                cost.cpu_per_request
+            )?;
+        }
+        for reason in &self.invalid_reasons {
+            write!(f, "\nINVALID   {reason}")?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::{process::ExitCode, sync::Arc, thread, time::Duration};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sim::{
-    bench::{BenchOptions, Faults, Live, Mix, Pace, run as run_bench},
+    bench::{Arrivals, BenchOptions, Faults, Live, Mix, Pace, Rates, run as run_bench},
     issuer::{Issuer, IssuerError, IssuerOptions, Script},
 };
 use tokio_util::sync::CancellationToken;
@@ -126,7 +126,7 @@ fn start_load(
     stop: CancellationToken,
 ) -> anyhow::Result<thread::JoinHandle<()>> {
     let mut options = BenchOptions::new(target.to_owned(), dialects::for_command("cup-pos")?);
-    options.pace = Pace::Rate(RATE);
+    options.pace = Pace::Open(Rates::constant(RATE)?, Arrivals::Constant);
     options.connections = 16;
     options.duration = Duration::from_secs(365 * 24 * 60 * 60);
     options.healing = HEALING;

@@ -38,7 +38,8 @@ impl Terminal {
         self.deadline = None;
         self.sale.first = Some(answer);
         self.sale.rrn = answer.rrn;
-        floor.stats.borrow_mut().answered(turn.now - self.sale.due, answer.code.as_str());
+        let (latency, service) = (turn.now - self.sale.due, turn.now - self.sale.sent);
+        floor.stats.borrow_mut().answered(latency, service, answer.code.as_str());
         let approved = is_approval(answer.code.as_str());
         self.believe(floor, approved, &answer);
         let doubtful = match answer.code.as_str() {
