@@ -66,8 +66,6 @@ pub enum Reading {
     Taken,
     /// It is read, up to a bound, and left: the peer is held back, and its end is still seen. No patience of ours ends.
     Left,
-    /// It is not read, nor is the peer's end seen.
-    Off,
 }
 
 /// Why a connection is over. Nothing more is read from it or written to it.
@@ -206,7 +204,6 @@ impl<R: Receipt> Connection<R> {
         let fill = match reading {
             Reading::Taken => true,
             Reading::Left => self.deframer.unfinished() < READ,
-            Reading::Off => false,
         };
         if fill && let Poll::Ready(filled) = self.fill(cx) {
             return Poll::Ready(filled);

@@ -127,13 +127,9 @@ impl TerminalConnection {
         if draining && self.open.is_empty() && self.link.outbox().is_empty() {
             return Err(End::Drained);
         }
-        let taken = held.is_none() && self.has_room();
-        let reading = match (draining, taken) {
-            (true, _) => Reading::Off,
-            (false, true) => Reading::Taken,
-            // That the terminal has left must be seen, or an approval would count as delivered (M10).
-            (false, false) => Reading::Left,
-        };
+        let taken = !draining && held.is_none() && self.has_room();
+        // Also of who is held back it must be seen that it has left, or an approval would count as delivered (M10).
+        let reading = if taken { Reading::Taken } else { Reading::Left };
         let all_full = !draining && held.is_none() && !taken && !self.is_crowded();
         let port = Arc::clone(&self.port);
         tokio::select! {

@@ -131,13 +131,14 @@ impl IssuerLink {
         }
         self.pace();
         self.connection.flush().map_err(|ended| describe(&ended))?;
-        let read = self.answers.available_permits() > 0;
+        let room = self.answers.available_permits() > 0;
+        let reading = if room { Reading::Taken } else { Reading::Left };
         let wake = self.wake();
         let answers = Arc::clone(&self.answers);
         tokio::select! {
             biased;
-            ready = self.connection.ready(if read { Reading::Taken } else { Reading::Left }) => ready.map_err(|ended| describe(&ended))?,
-            _room = answers.acquire(), if !read => {}
+            ready = self.connection.ready(reading) => ready.map_err(|ended| describe(&ended))?,
+            _room = answers.acquire(), if !room => {}
             command = self.queue.recv() => {
                 if let Some(command) = command {
                     self.on_command(command);
