@@ -198,6 +198,9 @@ fn unchanged(old: &Settings, new: &Settings) -> Result<(), ReloadError> {
     if old.node.id != new.node.id {
         return refuse("node.id");
     }
+    if old.node.threads != new.node.threads {
+        return refuse("node.threads");
+    }
     if (&old.store.url, old.store.connections) != (&new.store.url, new.store.connections) {
         return refuse("[store]");
     }

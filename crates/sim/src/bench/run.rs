@@ -212,7 +212,7 @@ async fn drive(
     pacing.abort();
     let length = floor.stats.borrow().since.elapsed();
     let cpu = processor_time().saturating_sub(cpu);
-    series.tick(&mut floor.stats.borrow_mut(), Instant::now());
+    series.end(&mut floor.stats.borrow_mut(), Instant::now());
     let measured = Measured { length, cpu, series: series.seconds, samples: watch.end() };
     heal(floor, options, |_| progress(&told.tell(true))).await?;
     Ok(measured)

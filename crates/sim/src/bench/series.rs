@@ -81,6 +81,14 @@ impl Series {
         now.duration_since(self.since).as_secs_f64() >= last.floor() + 1.0
     }
 
+    /// The load is over: the part of a second that is left, if it is long enough to say something.
+    pub(super) fn end(&mut self, stats: &mut Stats, now: Instant) {
+        let last = self.seconds.last().map_or(0.0, |second| second.at);
+        if self.seconds.is_empty() || now.duration_since(self.since).as_secs_f64() - last >= 0.1 {
+            self.tick(stats, now);
+        }
+    }
+
     /// A second is over.
     pub(super) fn tick(&mut self, stats: &mut Stats, now: Instant) {
         let (counts, before) = (Counts::of(stats), &self.before);

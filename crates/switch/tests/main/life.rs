@@ -129,6 +129,10 @@ async fn a_reload_takes_merchants_and_routes_and_refuses_the_rest() {
     // What was approved stays approved, whatever the routes say now.
     assert_eq!(code(&terminal.ask(&purchase(1, 100)).await), "00");
 
+    let mut threads = merchants.clone();
+    threads.node.threads = 3;
+    let error = node.running.reload(threads).expect_err("threads need a restart");
+    assert!(error.to_string().contains("node.threads"), "{error}");
     merchants.issuers[0].endpoints.push("127.0.0.1:9".to_owned());
     let error = node.running.reload(merchants).expect_err("endpoints need a restart");
     assert!(error.to_string().contains("endpoints"), "{error}");
