@@ -110,7 +110,9 @@ class Postgres:
     def sql(self, database, text):
         done = subprocess.run(
             [self.bin + "/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-XAtq",
-             "-v", "ON_ERROR_STOP=1", "-c", text], check=True, capture_output=True, text=True)
+             "-v", "ON_ERROR_STOP=1", "-c", text], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{text.strip()[:200]}: {done.stderr.strip()}")
         return done.stdout.strip()
 
     def fresh(self):
