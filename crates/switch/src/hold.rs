@@ -2,13 +2,15 @@
 //!
 //! A refusal costs nearly as much as a sale. Were those who are refused read again at once, an overload would be spent on
 //! refusing; so each refusal makes the pause before the connection is read again twice as long, and each other answer makes
-//! it shorter by a sixteenth, until it is gone. Meanwhile the terminal's next request waits in the kernel. The pauses of
-//! all connections so come to what the switch can carry, with about one refusal to eleven sales.
+//! it shorter by a sixteenth; a second without a refusal ends it, so that a short overload leaves nothing behind. Meanwhile
+//! the terminal's next request waits. The pauses of all connections so come near to what the switch can carry.
 
 use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
+/// An answer so long after the last refusal ends the pauses.
+const QUIET: Duration = Duration::from_secs(1);
 /// Shorter than this it is no pause.
 const LEAST: Duration = Duration::from_millis(25);
 
@@ -17,6 +19,7 @@ const LEAST: Duration = Duration::from_millis(25);
 pub(crate) struct HoldBack {
     last: Duration,
     until: Option<Instant>,
+    refused: Option<Instant>,
 }
 
 impl HoldBack {
@@ -28,6 +31,12 @@ impl HoldBack {
         let now = now();
         if shed && self.until.is_some_and(|until| now < until) {
             // Of the same burst: it was read before the pause began.
+            return;
+        }
+        if shed {
+            self.refused = Some(now);
+        } else if self.refused.is_none_or(|refused| now.duration_since(refused) >= QUIET) {
+            *self = Self::default();
             return;
         }
         self.last =
@@ -64,6 +73,7 @@ mod tests {
             now = until;
             assert_eq!(hold.until(|| now), None);
         }
+        now -= Duration::from_millis(500);
         let (mut answers, mut former) = (0, LONGEST);
         loop {
             hold.note(false, || now);
@@ -74,6 +84,18 @@ mod tests {
         assert_eq!(answers, 57);
         hold.note(true, || now);
         assert_eq!(hold.until(|| now), Some(now + FIRST));
+    }
+
+    #[test]
+    fn a_second_without_a_refusal_ends_it() {
+        let mut hold = HoldBack::default();
+        let mut now = Instant::now();
+        for _ in 0..6 {
+            hold.note(true, || now);
+            now = hold.until(|| now).expect("a pause");
+        }
+        hold.note(false, || now);
+        assert_eq!(hold.until(|| now), None, "the last pause was as long");
     }
 
     #[test]
