@@ -259,7 +259,6 @@ async fn write(
     told: Told,
     bind: impl Fn(Bound, &Row) -> Bound,
 ) -> Result<Option<BTreeSet<i64>>, sqlx::Error> {
-    let all: BTreeSet<i64> = rows.iter().map(|row| long(row.id.0)).collect();
     let texts = match told {
         Told::Counts => &statements.counting,
         Told::Numbers => &statements.giving,
@@ -281,7 +280,10 @@ async fn write(
             }
         }
     }
-    Ok(Some(if told == Told::Counts { all } else { given }))
+    Ok(Some(match told {
+        Told::Counts => rows.iter().map(|row| long(row.id.0)).collect(),
+        Told::Numbers => given,
+    }))
 }
 
 fn row_of(record: &Record) -> Option<&Row> {

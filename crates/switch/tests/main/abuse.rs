@@ -175,24 +175,24 @@ async fn two_thousand_pipelined_requests_are_all_answered_within_the_bounds() {
     node.running.drain().await.expect("a good end");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_terminal_that_vanishes_before_its_answer_is_not_charged() {
-    let node = Node::start().await;
-    node.host.conduct(|message| {
-        if message.mti().class() == 2 {
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Deed::Answer(vec![approval(message)])
-    });
-    let mut terminal = node.terminal().await;
-    terminal.send(&purchase(1, 100)).await;
-    until("it was forwarded", || async { node.host.seen("0200").len() == 1 }).await;
-    drop(terminal);
+/// The approval of the first purchase found nobody: it was reversed, and its copy is told so.
+async fn was_not_charged(node: Node) {
     until("it was reversed", || async { !node.host.seen("0400").is_empty() }).await;
     let watch = node.running.watch();
     until("nothing is owed", || async { watch.gauges().reversals_owed == 0 }).await;
     assert_eq!(code(&node.terminal().await.ask(&purchase(1, 100)).await), "98", "M10");
     node.running.drain().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_vanishes_before_its_answer_is_not_charged() {
+    let node = Node::start().await;
+    node.host.approve_after(Duration::from_millis(100));
+    let mut terminal = node.terminal().await;
+    terminal.send(&purchase(1, 100)).await;
+    until("it was forwarded", || async { node.host.seen("0200").len() == 1 }).await;
+    drop(terminal);
+    was_not_charged(node).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -202,12 +202,7 @@ async fn a_terminal_that_vanishes_while_it_is_held_back_is_not_charged() {
         settings.issuers[0].max_in_flight = 1;
     })
     .await;
-    node.host.conduct(|message| {
-        if message.mti().class() == 2 {
-            std::thread::sleep(Duration::from_millis(600));
-        }
-        Deed::Answer(vec![approval(message)])
-    });
+    node.host.approve_after(Duration::from_millis(600));
     let mut terminal = node.terminal().await;
     terminal.send(&purchase(1, 100)).await;
     until("it was forwarded", || async { node.host.seen("0200").len() == 1 }).await;
@@ -216,11 +211,7 @@ async fn a_terminal_that_vanishes_while_it_is_held_back_is_not_charged() {
         assert_eq!(code(&terminal.ask(&purchase(stan, 100)).await), "91");
     }
     drop(terminal);
-    until("it was reversed", || async { !node.host.seen("0400").is_empty() }).await;
-    let watch = node.running.watch();
-    until("nothing is owed", || async { watch.gauges().reversals_owed == 0 }).await;
-    assert_eq!(code(&node.terminal().await.ask(&purchase(1, 100)).await), "98", "M10");
-    node.running.drain().await.expect("a good end");
+    was_not_charged(node).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

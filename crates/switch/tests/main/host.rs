@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -89,6 +90,16 @@ impl Host {
     /// From now on it does what `conduct` says with all but network management.
     pub(crate) fn conduct(&self, conduct: impl Fn(&Message) -> Deed + Send + 'static) {
         *self.shared.conduct.lock().expect("no panic") = Box::new(conduct);
+    }
+
+    /// From now on it approves, transactions only after `delay`.
+    pub(crate) fn approve_after(&self, delay: Duration) {
+        self.conduct(move |message| {
+            if message.mti().class() == 2 {
+                std::thread::sleep(delay);
+            }
+            Deed::Answer(vec![approval(message)])
+        });
     }
 
     /// Closes its port and all connections.

@@ -6,7 +6,7 @@ use iso8583::Dialect;
 use switch::config::MerchantSettings;
 
 use crate::{
-    host::{Deed, approval},
+    host::Deed,
     node::{Node, settings, until},
     terminal::{PATIENCE, Terminal, code, purchase},
 };
@@ -80,12 +80,7 @@ async fn a_drain_ends_with_the_last_answer() {
         settings.issuers[0].timeout = Duration::from_secs(4);
     })
     .await;
-    node.host.conduct(|message| {
-        if message.mti().class() == 2 {
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        Deed::Answer(vec![approval(message)])
-    });
+    node.host.approve_after(Duration::from_millis(200));
     let mut waiting = node.terminal().await;
     waiting.send(&purchase(1, 900)).await;
     until("it was forwarded", || async { node.host.seen("0200").len() == 1 }).await;
