@@ -42,7 +42,7 @@ def filled(context, former_millions, today_millions):
               substr(sha256(int8send(n)), 1, 16), 'unionpay', substr(sha256(int8send(n % 100000)), 1, 16), '622700'::bytea,
               '1234'::bytea, sha256(int8send(n)) || substr(sha256(int8send(n)), 1, 20), sha256(int8send(n)) || sha256(int8send(n + 1)),
               1, n, 3, 0, '00', 12345, sha256(int8send(n + 2)), 0, 0, 1700000000000000
-            FROM generate_series(1, {rows}) n""")
+            FROM generate_series(1::bigint, {rows}) n""")
         first += rows
     postgres.sql(name, "VACUUM ANALYZE")
     postgres.sql(name, "CHECKPOINT")
