@@ -185,13 +185,15 @@ prefixes = ["62", "81"]
 issuer = "unionpay"
 """
 
-    def start(self):
+    def start(self, linked=True):
         self.config = self.dir + "/interlock.toml"
         with open(self.config, "w") as file:
             file.write(self.configuration())
         self.log = open(self.dir + "/serve.log", "ab")
         self.process = subprocess.Popen([self.daemon, "serve", "--config", self.config], stdout=self.log, stderr=self.log)
         wait_for("the switch", self.is_ready)
+        if not linked:
+            return
         wait_for("a link", lambda: 'interlock_link_up{' in self.metrics() and re.search(
             r"interlock_link_up\{[^}]*\} [1-9]", self.metrics()))
 

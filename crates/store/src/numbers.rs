@@ -7,6 +7,11 @@ use crate::{StoreError, image::long};
 /// STANs repeat after so many numbers.
 const STANS: u64 = 1_000_000;
 
+/// The numbers of exchanges that are still open and whose STAN is that of one of $2 numbers from $1 on: of many that are
+/// owed, few.
+pub(crate) const OPEN: &str = "SELECT id FROM obligation \
+     WHERE status IN (1, 3) AND (id % 1000000 - $1 % 1000000 + 1000000) % 1000000 < $2";
+
 /// The first number after a block of `count` that begins at `first`, if it fits below the limit.
 pub(crate) fn after(first: u64, count: u64) -> Result<i64, StoreError> {
     let end = first.saturating_add(count);

@@ -101,6 +101,7 @@ impl Engine {
             if let Some(issuer) = self.core.issuer(txn.row.issuer.as_ref()) {
                 issuer.in_flight += 1;
                 issuer.stans.insert(id.stan());
+                issuer.pace.sale(now.mono);
             }
         }
         self.record_intent(now, txn);

@@ -7,7 +7,9 @@ use iso8583::{Cause, Code};
 use crate::{
     AskId, Case, Day, Effect, EngineConfig, Instant, IssuerName, IssuerPolicy, Key, LinkId, Note,
     NoteKind, Notice, Now, Outcome, Progress, Record, RecordId, Reply, Row, TxnId, Wall,
-    event::Asked, numbers::Numbers,
+    event::Asked,
+    numbers::Numbers,
+    pace::{self, Pace},
 };
 
 /// A wake-up. One table holds them all.
@@ -25,6 +27,8 @@ pub(crate) enum Timer {
     Retry(Key),
     /// Other nodes' transactions are read again (M6).
     Follow,
+    /// Reversals that were held back beside sales are looked at again (M4).
+    Pace,
     /// Numbers may be needed.
     Numbers,
     /// Shed requests may be written down (M16).
@@ -60,6 +64,7 @@ pub(crate) struct Issuer {
     pub(crate) reversals_out: usize,
     /// Owed reversals whose attempt is due, in order.
     pub(crate) ready: VecDeque<Key>,
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug)]
@@ -79,6 +84,8 @@ pub(crate) struct Core {
     pub(crate) followed: BTreeSet<Key>,
     /// Issuers whose queue of ready reversals should be looked at.
     pub(crate) pumps: BTreeSet<IssuerName>,
+    /// Whether `Timer::Pace` is armed.
+    pub(crate) paced: bool,
     pub(crate) store_up: bool,
     pub(crate) draining: bool,
     /// Transactions for whose answer somebody waits.
@@ -102,6 +109,7 @@ impl Core {
             owed: BTreeSet::new(),
             followed: BTreeSet::new(),
             pumps: BTreeSet::new(),
+            paced: false,
             store_up: true,
             draining: false,
             awaited: 0,
@@ -129,6 +137,7 @@ impl Core {
                             stans: BTreeSet::new(),
                             reversals_out: 0,
                             ready: VecDeque::new(),
+                            pace: Pace::default(),
                         },
                     );
                 }
@@ -152,6 +161,13 @@ impl Core {
     pub(crate) fn disarm(&mut self, at: Option<Instant>, timer: Timer) {
         if let Some(at) = at {
             self.timers.remove(&(at, timer));
+        }
+    }
+
+    /// Reversals are held back: they ask again a little later.
+    pub(crate) fn pace_again(&mut self, now: Now) {
+        if !std::mem::replace(&mut self.paced, true) {
+            self.arm(now.mono.plus(pace::AGAIN), Timer::Pace);
         }
     }
 

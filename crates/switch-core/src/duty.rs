@@ -12,9 +12,6 @@ use crate::{
     txn::{Exchange, Sending, Txn},
 };
 
-/// While sales are under way, this part of the reversals that may be in flight is: a backlog drains beside them, not
-/// instead of them.
-const BESIDE_SALES: usize = 8;
 /// Twice the time-out of an issuer whose time-out is not known: long enough for any.
 const UNKNOWN_TWICE: Duration = Duration::from_secs(120);
 
@@ -22,22 +19,32 @@ impl Engine {
     /// Sends what is ready at every issuer whose queue has changed.
     pub(crate) fn pump_all(&mut self, now: Now) {
         while let Some(issuer) = self.core.pumps.pop_first() {
-            while let Some(key) = self.next_ready(&issuer) {
+            while let Some(key) = self.next_ready(now, &issuer) {
                 self.send_reversal(now, key);
             }
         }
     }
 
-    fn next_ready(&mut self, name: &str) -> Option<Key> {
+    fn next_ready(&mut self, now: Now, name: &str) -> Option<Key> {
+        // What their answers write must not fill the store's room, or sales would be shed for it (M16).
+        let behind = self.core.records.len() >= self.core.config.max_store_lag.div_ceil(4);
         let issuer = self.core.issuers.get_mut(name)?;
-        let most = issuer.policy.reversal.max_in_flight;
-        let beside = (most / BESIDE_SALES).max(1);
-        // Whichever it is, one that comes back asks again: none waits for sales to end.
-        let most = if issuer.in_flight > beside { beside } else { most };
-        if issuer.links.is_empty() || issuer.reversals_out >= most {
+        let full = issuer.reversals_out >= issuer.policy.reversal.max_in_flight;
+        if issuer.links.is_empty() || full || issuer.ready.is_empty() {
+            return None;
+        }
+        if behind || !issuer.pace.take(now.mono) {
+            self.core.pace_again(now);
             return None;
         }
         issuer.ready.pop_front()
+    }
+
+    /// Those that were held back ask again.
+    pub(crate) fn on_pace_due(&mut self) {
+        self.core.paced = false;
+        let held = self.core.issuers.iter().filter(|(_, issuer)| !issuer.ready.is_empty());
+        self.core.pumps.extend(held.map(|(name, _)| name.clone()));
     }
 
     fn send_reversal(&mut self, now: Now, key: Key) {

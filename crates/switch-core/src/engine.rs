@@ -129,6 +129,7 @@ impl Engine {
                 Timer::Grace(key) => self.on_grace_due(now, key),
                 Timer::Retry(key) => self.on_retry(now, key),
                 Timer::Follow => self.on_follow(now),
+                Timer::Pace => self.on_pace_due(),
                 Timer::Numbers => {
                     self.core.arm(now.mono.plus(std::time::Duration::from_secs(1)), Timer::Numbers);
                     self.want_numbers(now);

@@ -22,6 +22,7 @@ mod ids;
 mod late;
 mod network;
 mod numbers;
+mod pace;
 mod persisted;
 mod policy;
 mod record;

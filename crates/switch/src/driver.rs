@@ -49,7 +49,7 @@ pub(crate) struct Shown {
     pub(crate) store_up: AtomicBool,
     /// Links that are up, over all issuers.
     pub(crate) links_up: AtomicUsize,
-    /// Whether nothing is in flight, nobody waits and no record is under way.
+    /// Whether, in a drain, nothing is in flight, nobody waits and no record is under way.
     pub(crate) idle: AtomicBool,
     gauges: Mutex<Gauges>,
 }
@@ -246,7 +246,8 @@ impl Driver {
         shown.lowest_open.store(lowest, Ordering::Relaxed);
         shown.store_up.store(self.down.is_empty(), Ordering::Relaxed);
         shown.links_up.store(self.router.links_up(), Ordering::Relaxed);
-        shown.idle.store(self.engine.is_idle(), Ordering::Relaxed);
+        // Asked of every transaction in memory, of which there may be many: only where somebody waits for it.
+        shown.idle.store(self.draining && self.engine.is_idle(), Ordering::Relaxed);
         let gauges = self.engine.gauges();
         if now >= self.figures_due {
             self.figures_due = now.plus(Duration::from_secs(1));

@@ -6,7 +6,7 @@ use store::{Estate, Lease, SilenceTracker, Store, StoreError};
 use switch_core::{Epoch, Event, Found, NodeNo, TxnId};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,10 @@ use crate::{
 /// Numbers drawn at once.
 const BLOCK: u32 = 10_000;
 /// Rows read at once in a recovery.
-const CHUNK: u32 = 500;
+const CHUNK: u32 = 2_000;
+/// What a recovery writes must not fill the store's room, or new work would be shed for it (M16): after each chunk it waits
+/// until no more than a chunk is under way, but no longer than this.
+const ROOM_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How this process is named to another that asks for its node.
 pub(crate) fn process() -> String {
@@ -61,16 +64,17 @@ pub(crate) async fn recover(
     store: &Store,
     estate: Estate,
     inputs: &Inputs,
+    shown: &Shown,
 ) -> Result<(), StoreError> {
     let mut after = TxnId(0);
     let mut owed = 0_usize;
     loop {
         let found = store.owed(estate.node, after, CHUNK).await?;
         owed += found.len();
-        let Some(last) = hand_over(found, inputs) else { break };
+        let Some(last) = hand_over(found, inputs, shown).await else { break };
         after = last;
     }
-    let in_flight = recover_in_flight(store, estate, inputs).await?;
+    let in_flight = recover_in_flight(store, estate, inputs, shown).await?;
     if owed + in_flight > 0 {
         tracing::info!(node = estate.node.0, owed, in_flight, "recovered");
     }
@@ -82,23 +86,35 @@ async fn recover_in_flight(
     store: &Store,
     estate: Estate,
     inputs: &Inputs,
+    shown: &Shown,
 ) -> Result<usize, StoreError> {
     let mut after = TxnId(0);
     let mut count = 0;
     loop {
         let open = store.recover(estate, after, CHUNK).await?;
         count += open.len();
-        let Some(last) = hand_over(open, inputs) else { return Ok(count) };
+        let Some(last) = hand_over(open, inputs, shown).await else { return Ok(count) };
         after = last;
     }
 }
 
-/// Gives the number of the last; nothing where that was all.
-fn hand_over(found: Vec<Found>, inputs: &Inputs) -> Option<TxnId> {
+/// Gives the number of the last, once the store has room again; nothing where that was all.
+async fn hand_over(found: Vec<Found>, inputs: &Inputs, shown: &Shown) -> Option<TxnId> {
     let last = found.last().map(|found| found.row.id);
     let more = found.len() >= usize::try_from(CHUNK).unwrap_or(usize::MAX);
     for found in found {
         inputs.event(Event::Recovered(Box::new(found)));
+    }
+    if last.is_some() {
+        let chunk = usize::try_from(CHUNK).unwrap_or(usize::MAX);
+        let until = Instant::now() + ROOM_PATIENCE;
+        // The driver takes what it was given, and shows what became of it, at the end of a round.
+        loop {
+            sleep(Duration::from_millis(2)).await;
+            if shown.gauges().records_under_way <= chunk || Instant::now() > until {
+                break;
+            }
+        }
     }
     last.filter(|_| more)
 }
@@ -160,10 +176,11 @@ impl Keeper {
         let owed = taken.adopted.len();
         tracing::warn!(node = node.0, owed, "a silent node is taken over");
         for ids in taken.adopted.chunks(usize::try_from(CHUNK).unwrap_or(usize::MAX)) {
-            hand_over(self.store.read_owed(ids).await?, &self.inputs);
+            hand_over(self.store.read_owed(ids).await?, &self.inputs, &self.shown).await;
         }
         for estate in taken.estates {
-            let in_flight = recover_in_flight(&self.store, estate, &self.inputs).await?;
+            let in_flight =
+                recover_in_flight(&self.store, estate, &self.inputs, &self.shown).await?;
             tracing::info!(node = estate.node.0, in_flight, "recovered");
         }
         Ok(())

@@ -91,7 +91,7 @@ impl Switch {
             keep_up(host, &links);
         }
         for estate in &lease.estates {
-            housekeeping::recover(&store, *estate, &inputs).await?;
+            housekeeping::recover(&store, *estate, &inputs, &shown).await?;
         }
         let keeper = Keeper {
             store: store.clone(),

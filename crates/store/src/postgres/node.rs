@@ -240,7 +240,9 @@ impl PostgresStore {
                 .bind(i64::from(wanted))
                 .fetch_one(&self.pool)
                 .await?;
-        let open: Vec<i64> = sqlx::query_scalar("SELECT id FROM obligation WHERE status IN (1, 3)")
+        let open: Vec<i64> = sqlx::query_scalar(numbers::OPEN)
+            .bind(next)
+            .bind(i64::from(wanted))
             .fetch_all(&self.pool)
             .await?;
         let (first, wanted) = (count(next), u64::from(wanted));

@@ -253,13 +253,12 @@ async fn draw(
     connection: &mut SqliteConnection,
     wanted: u32,
 ) -> Result<(i64, Vec<i64>), sqlx::Error> {
-    let next = sqlx::query_scalar("UPDATE number SET next = next + ? RETURNING next - ?")
+    let next: i64 = sqlx::query_scalar("UPDATE number SET next = next + ? RETURNING next - ?")
         .bind(wanted)
         .bind(wanted)
         .fetch_one(&mut *connection)
         .await?;
-    let open = sqlx::query_scalar("SELECT id FROM obligation WHERE status IN (1, 3)")
-        .fetch_all(connection)
-        .await?;
+    let open =
+        sqlx::query_scalar(numbers::OPEN).bind(next).bind(wanted).fetch_all(connection).await?;
     Ok((next, open))
 }

@@ -377,6 +377,61 @@ fn m14_an_owed_reversal_of_an_earlier_life_is_adopted_and_sent_as_a_repeat() {
     assert_eq!(rig.look(), "progress, reverse, repeated");
 }
 
+/// A row whose reversal is owed, again and again under other numbers.
+fn many_owed(rig: &mut Rig, count: u32) {
+    let before = timed_out();
+    let found = before.rows.get(&key()).expect("row").clone();
+    for number in 0..count {
+        let mut found = found.clone();
+        let fixed = found.row.fixed_mut();
+        fixed.id = switch_core::TxnId(500_000 + u64::from(number));
+        fixed.key = switch_core::Key::new(key().terminal(), 7, number, fixed.kind);
+        if let Some(owed) = &mut found.obligation {
+            owed.id = found.row.id;
+        }
+        rig.rows.insert(found.row.key, found.clone());
+        rig.tell(Event::Recovered(Box::new(found)));
+    }
+}
+
+fn sent(rig: &mut Rig) -> usize {
+    let log = std::mem::take(&mut rig.log);
+    log.iter().filter(|done| done.starts_with("reverse")).count()
+}
+
+#[test]
+fn m4_a_backlog_of_reversals_waits_for_sales_and_goes_at_once_without() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.look();
+    many_owed(&mut rig, 90);
+    assert_eq!(sent(&mut rig), 32, "those of a normal day never wait");
+    rig.pass(Duration::from_millis(50));
+    assert_eq!(sent(&mut rig), 25, "500 a second");
+    rig.pass(Duration::from_millis(60));
+    assert_eq!(sent(&mut rig), 33, "all, a tenth of a second after the last sale");
+}
+
+#[test]
+fn m16_reversals_wait_for_the_store_so_that_sales_find_room() {
+    let mut rig = Rig::new();
+    rig.limit_store_lag(40);
+    rig.hold = true;
+    rig.buy(1);
+    for stan in 1..10 {
+        let mut request = rig.request(stan.into());
+        request.key = switch_core::Key::new(key().terminal(), 2, stan, request.kind);
+        rig.tell(Event::Request(Box::new(request)));
+    }
+    rig.hold = false;
+    many_owed(&mut rig, 20);
+    rig.pass(Duration::from_millis(500));
+    assert_eq!(sent(&mut rig), 0, "a quarter of the store's room is taken");
+    rig.release();
+    rig.pass(Duration::from_millis(500));
+    assert_eq!(sent(&mut rig), 20);
+}
+
 #[test]
 fn m15_with_the_store_down_new_work_is_refused_at_once_and_alike() {
     let mut rig = Rig::new();

@@ -76,6 +76,13 @@ impl Rig {
         rig
     }
 
+    /// So many records may be under way.
+    pub(crate) fn limit_store_lag(&mut self, max_store_lag: usize) {
+        let config =
+            EngineConfig { issuers: vec![policy()], max_store_lag, ..EngineConfig::default() };
+        self.engine.reconfigure(config);
+    }
+
     /// Numbers were drawn.
     pub(crate) fn number_from(&mut self, first: u64) {
         let block = NumberBlock { first, count: 10_000, skip: Vec::new() };
