@@ -85,7 +85,7 @@ def backlog(context):
         back = threading.Timer(0.2, switch.start_issuer)
         back.start()
         load = lambda: bench(switch.ports["listen"], None, "--closed", "--connections", "256", "--duration",
-                             f"{context.seconds + 2}s")
+                             f"{context.seconds + 6}s", warm_up="6s")
         figures, summary = observe(switch, postgres, load)
         back.join()
         figures["per second"] = summary["approved"] / summary["seconds"]
