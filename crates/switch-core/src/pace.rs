@@ -1,14 +1,14 @@
-//! How fast owed reversals go out beside sales (M4): a backlog drains at a tenth of their rate, so that it takes little from
-//! them, and at full speed while there are none.
+//! How fast owed reversals go out beside sales (M4): a backlog drains at a twentieth of their rate, so that it takes little
+//! from them, and at full speed while there are none.
 
 use std::time::Duration;
 
 use crate::Instant;
 
 /// A reversal for so many sales.
-const SALES: u64 = 10;
-/// And one more each so many nanoseconds, however few the sales are: 500 a second.
-const EVERY: u64 = 2_000_000;
+const SALES: u64 = 20;
+/// And one more each so many nanoseconds, however few the sales are: 250 a second.
+const EVERY: u64 = 4_000_000;
 /// Reversals that may go at once after a pause: those of a normal day never wait.
 const BURST: u64 = 32;
 /// So long after the last sale there are none.
@@ -75,10 +75,10 @@ mod tests {
     }
 
     #[test]
-    fn beside_sales_a_tenth_of_their_rate_and_five_hundred_a_second() {
+    fn beside_sales_a_twentieth_of_their_rate_and_250_a_second() {
         // Of the first millisecond only the allowance of a pause counts.
-        assert_eq!(in_a_second(20), 32 + (999 * 20 + 999 * 5) / 10);
-        assert_eq!(in_a_second(1), 32 + (999 + 999 * 5) / 10);
+        assert_eq!(in_a_second(20), 32 + (999 * 20 + 999 * 5) / 20);
+        assert_eq!(in_a_second(1), 32 + (999 + 999 * 5) / 20);
         assert_eq!(in_a_second(0), 1_000_000, "without sales as fast as they are asked for");
     }
 

@@ -2,15 +2,16 @@
 //!
 //! A refusal costs nearly as much as a sale. Were those who are refused read again at once, an overload would be spent on
 //! refusing; so each refusal makes the pause before the connection is read again twice as long, and each other answer makes
-//! it shorter by a sixteenth; a second without a refusal ends it, so that a short overload leaves nothing behind. Meanwhile
+//! it shorter by a sixteenth; five seconds without a refusal end it, so that a short overload leaves nothing behind. Meanwhile
 //! the terminal's next request waits. The pauses of all connections so come near to what the switch can carry.
 
 use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
-/// An answer so long after the last refusal ends the pauses.
-const QUIET: Duration = Duration::from_secs(1);
+/// An answer so long after the last refusal ends the pauses: well longer than the longest of them, or an overload that
+/// lasts would end them too.
+const QUIET: Duration = Duration::from_secs(5);
 /// Shorter than this it is no pause.
 const LEAST: Duration = Duration::from_millis(25);
 
@@ -87,15 +88,18 @@ mod tests {
     }
 
     #[test]
-    fn a_second_without_a_refusal_ends_it() {
+    fn five_seconds_without_a_refusal_end_it_and_the_longest_pause_does_not() {
         let mut hold = HoldBack::default();
         let mut now = Instant::now();
         for _ in 0..6 {
             hold.note(true, || now);
             now = hold.until(|| now).expect("a pause");
         }
+        let refused = now - LONGEST;
         hold.note(false, || now);
-        assert_eq!(hold.until(|| now), None, "the last pause was as long");
+        assert_eq!(hold.until(|| now), Some(now + LONGEST * 15 / 16));
+        hold.note(false, || refused + QUIET);
+        assert_eq!(hold.until(|| refused + QUIET), None);
     }
 
     #[test]

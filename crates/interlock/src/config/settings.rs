@@ -205,7 +205,7 @@ section! {
         longest: Span = Default("\"5m\"");
         /// After so many a case opens, and attempts go on at `longest`.
         attempts: Count<1, 1_000_000> = Default("50");
-        /// Most reversals in flight; beside sales they start at a tenth of the sales' rate and 500 a second.
+        /// Most reversals in flight; beside sales they start at a twentieth of the sales' rate and 250 a second.
         max_in_flight: Count<1, 100_000> = Default("100");
         /// Codes that end it.
         final_codes: List<ResponseCode> = Default("[\"00\", \"25\"]");
