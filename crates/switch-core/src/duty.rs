@@ -26,9 +26,10 @@ impl Engine {
     }
 
     fn next_ready(&mut self, now: Now, name: &str) -> Option<Key> {
-        // What their answers write must not fill the store's room, or sales would be shed for it (M16).
-        let behind = self.core.records.len() >= self.core.config.max_store_lag.div_ceil(4);
         let issuer = self.core.issuers.get_mut(name)?;
+        // What their answers write must not fill the store's room, or sales would be shed for it (M16): one at a time then.
+        let behind = issuer.reversals_out > 0
+            && self.core.records.len() >= self.core.config.max_store_lag.div_ceil(4);
         let full = issuer.reversals_out >= issuer.policy.reversal.max_in_flight;
         if issuer.links.is_empty() || full || issuer.ready.is_empty() {
             return None;

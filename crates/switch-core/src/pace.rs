@@ -39,6 +39,11 @@ impl Pace {
         self.saved = (self.saved + 1).min(BURST * SALES);
     }
 
+    /// A reversal became owed in this life: it brings its own place, so that only a backlog is held back.
+    pub(crate) fn owed(&mut self) {
+        self.saved = (self.saved + SALES).min(BURST * SALES);
+    }
+
     /// Whether a reversal may go now; it is counted if so.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         const PART: u64 = EVERY / SALES;
@@ -80,6 +85,19 @@ mod tests {
         assert_eq!(in_a_second(20), 32 + (999 * 20 + 999 * 5) / 20);
         assert_eq!(in_a_second(1), 32 + (999 + 999 * 5) / 20);
         assert_eq!(in_a_second(0), 1_000_000, "without sales as fast as they are asked for");
+    }
+
+    #[test]
+    fn who_becomes_owed_brings_its_own_place() {
+        let mut pace = Pace::default();
+        let now = Instant(5_000_000_000);
+        pace.sale(now);
+        while pace.take(now) {}
+        for _ in 0..1_000 {
+            pace.owed();
+            assert!(pace.take(now));
+        }
+        assert!(!pace.take(now));
     }
 
     #[test]

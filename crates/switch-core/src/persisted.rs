@@ -113,6 +113,9 @@ impl Engine {
                 }
                 match write.map(|write| write.status) {
                     Some(ObligationStatus::Owed) => {
+                        if let Some(issuer) = core.issuer(txn.row.issuer.as_ref()) {
+                            issuer.pace.owed();
+                        }
                         txn.owe(now, Durable::of_commit(txn.row.id, commit), core);
                     }
                     Some(ObligationStatus::Marked) => txn.marked(now, core),

@@ -49,7 +49,7 @@ pub(crate) struct Shown {
     pub(crate) store_up: AtomicBool,
     /// Links that are up, over all issuers.
     pub(crate) links_up: AtomicUsize,
-    /// Whether, in a drain, nothing is in flight, nobody waits and no record is under way.
+    /// Whether, since it was asked for, nothing is in flight, nobody waits and no record is under way.
     pub(crate) idle: AtomicBool,
     gauges: Mutex<Gauges>,
 }
@@ -86,6 +86,8 @@ pub(crate) struct Driver {
     /// Lanes that do not work.
     down: BTreeSet<Lane>,
     draining: bool,
+    /// Whether somebody waits until nothing is under way.
+    show_idle: bool,
     /// When the figures are next given to the recorder.
     figures_due: Instant,
     tally: Tally,
@@ -107,6 +109,7 @@ impl Driver {
             confirms: BTreeMap::new(),
             down: BTreeSet::new(),
             draining: false,
+            show_idle: false,
             figures_due: Instant(0),
             tally: Tally::default(),
         }
@@ -220,6 +223,7 @@ impl Driver {
                 self.engine.handle(now, Event::LinkDown { issuer, link });
             }
             Input::Configure(config) => self.engine.reconfigure(config),
+            Input::ShowIdle => self.show_idle = true,
             Input::Drain => {
                 self.draining = true;
                 self.engine.handle(now, Event::Drain);
@@ -247,7 +251,7 @@ impl Driver {
         shown.store_up.store(self.down.is_empty(), Ordering::Relaxed);
         shown.links_up.store(self.router.links_up(), Ordering::Relaxed);
         // Asked of every transaction in memory, of which there may be many: only where somebody waits for it.
-        shown.idle.store(self.draining && self.engine.is_idle(), Ordering::Relaxed);
+        shown.idle.store(self.show_idle && self.engine.is_idle(), Ordering::Relaxed);
         let gauges = self.engine.gauges();
         if now >= self.figures_due {
             self.figures_due = now.plus(Duration::from_secs(1));

@@ -20,9 +20,11 @@ use crate::{
 const BLOCK: u32 = 10_000;
 /// Rows read at once in a recovery.
 const CHUNK: u32 = 2_000;
-/// What a recovery writes must not fill the store's room, or new work would be shed for it (M16): after each chunk it waits
-/// until no more than a chunk is under way, but no longer than this.
-const ROOM_PATIENCE: Duration = Duration::from_millis(200);
+/// What a recovery writes should not fill the store's room, or new work would be shed for it (M16): after each chunk it waits
+/// until no more than a chunk is under way, but in all no longer than this, since meanwhile the node is not there.
+const START_PATIENCE: Duration = Duration::from_secs(3);
+/// So much of each second the adoption of a dead node's reversals may take: beats must go on.
+const ADOPTION_TURN: Duration = Duration::from_millis(500);
 
 /// How this process is named to another that asks for its node.
 pub(crate) fn process() -> String {
@@ -66,15 +68,16 @@ pub(crate) async fn recover(
     inputs: &Inputs,
     shown: &Shown,
 ) -> Result<(), StoreError> {
+    let hands = Hands { inputs, shown, until: Instant::now() + START_PATIENCE };
     let mut after = TxnId(0);
     let mut owed = 0_usize;
     loop {
         let found = store.owed(estate.node, after, CHUNK).await?;
         owed += found.len();
-        let Some(last) = hand_over(found, inputs, shown).await else { break };
+        let Some(last) = hands.over(found).await else { break };
         after = last;
     }
-    let in_flight = recover_in_flight(store, estate, inputs, shown).await?;
+    let in_flight = recover_in_flight(store, estate, &hands).await?;
     if owed + in_flight > 0 {
         tracing::info!(node = estate.node.0, owed, in_flight, "recovered");
     }
@@ -85,38 +88,52 @@ pub(crate) async fn recover(
 async fn recover_in_flight(
     store: &Store,
     estate: Estate,
-    inputs: &Inputs,
-    shown: &Shown,
+    hands: &Hands<'_>,
 ) -> Result<usize, StoreError> {
     let mut after = TxnId(0);
     let mut count = 0;
     loop {
         let open = store.recover(estate, after, CHUNK).await?;
         count += open.len();
-        let Some(last) = hand_over(open, inputs, shown).await else { return Ok(count) };
+        let Some(last) = hands.over(open).await else { return Ok(count) };
         after = last;
     }
 }
 
-/// Gives the number of the last, once the store has room again; nothing where that was all.
-async fn hand_over(found: Vec<Found>, inputs: &Inputs, shown: &Shown) -> Option<TxnId> {
-    let last = found.last().map(|found| found.row.id);
-    let more = found.len() >= usize::try_from(CHUNK).unwrap_or(usize::MAX);
-    for found in found {
-        inputs.event(Event::Recovered(Box::new(found)));
-    }
-    if last.is_some() {
+/// What hands rows to the engine.
+struct Hands<'a> {
+    inputs: &'a Inputs,
+    shown: &'a Shown,
+    /// Until when it waits for room in the store.
+    until: Instant,
+}
+
+impl Hands<'_> {
+    /// Gives the number of the last, once the store has room again; nothing where that was all.
+    async fn over(&self, found: Vec<Found>) -> Option<TxnId> {
         let chunk = usize::try_from(CHUNK).unwrap_or(usize::MAX);
-        let until = Instant::now() + ROOM_PATIENCE;
+        let last = found.last().map(|found| found.row.id)?;
+        let more = found.len() >= chunk;
+        for found in found {
+            self.inputs.event(Event::Recovered(Box::new(found)));
+        }
         // The driver takes what it was given, and shows what became of it, at the end of a round.
-        loop {
+        while Instant::now() < self.until {
             sleep(Duration::from_millis(2)).await;
-            if shown.gauges().records_under_way <= chunk || Instant::now() > until {
+            if self.shown.gauges().records_under_way <= chunk {
                 break;
             }
         }
+        more.then_some(last)
     }
-    last.filter(|_| more)
+}
+
+/// What was taken over from dead nodes and not yet handed to the engine. It is this node's already, so it is kept, and tried
+/// again, until the engine has it (M4, M14).
+#[derive(Debug, Default)]
+struct Adoption {
+    owed: Vec<TxnId>,
+    estates: Vec<Estate>,
 }
 
 /// How often days are looked after.
@@ -136,13 +153,14 @@ impl Keeper {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tracker = SilenceTracker::new(self.lease.node);
+        let mut adoption = Adoption::default();
         let mut tick = 0_u32;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = ending.cancelled() => return,
             }
-            match self.beat(&mut tracker).await {
+            match self.beat(&mut tracker, &mut adoption).await {
                 Ok(()) => {}
                 // A lease that seems taken may be our own last connection, not dead yet: the fence decides.
                 Err(error @ StoreError::Fenced { .. }) => {
@@ -159,29 +177,50 @@ impl Keeper {
         }
     }
 
-    async fn beat(&self, tracker: &mut SilenceTracker) -> Result<(), StoreError> {
+    async fn beat(
+        &self,
+        tracker: &mut SilenceTracker,
+        adoption: &mut Adoption,
+    ) -> Result<(), StoreError> {
         self.store.beat(&self.lease, lowest_open(&self.shown)).await?;
         let beats = self.store.beats().await?;
         for (node, seen) in tracker.observe(clock::mono(), &beats) {
-            self.take_over(node, seen).await?;
+            self.take_over(node, seen, adoption).await?;
         }
-        Ok(())
+        self.adopt(adoption).await
     }
 
     /// M14: a dead node's intents are timed out here, after its epoch was raised, and its reversals are sent from here.
-    async fn take_over(&self, node: NodeNo, seen: Epoch) -> Result<(), StoreError> {
+    async fn take_over(
+        &self,
+        node: NodeNo,
+        seen: Epoch,
+        adoption: &mut Adoption,
+    ) -> Result<(), StoreError> {
         let Some(taken) = self.store.take_over(&self.lease, node, seen).await? else {
             return Ok(());
         };
         let owed = taken.adopted.len();
         tracing::warn!(node = node.0, owed, "a silent node is taken over");
-        for ids in taken.adopted.chunks(usize::try_from(CHUNK).unwrap_or(usize::MAX)) {
-            hand_over(self.store.read_owed(ids).await?, &self.inputs, &self.shown).await;
+        adoption.owed.extend(taken.adopted);
+        adoption.estates.extend(taken.estates);
+        Ok(())
+    }
+
+    /// Hands on what was taken over, as much as fits into a turn; the rest, and what failed, comes with the next beat.
+    async fn adopt(&self, adoption: &mut Adoption) -> Result<(), StoreError> {
+        let until = Instant::now() + ADOPTION_TURN;
+        let hands = Hands { inputs: &self.inputs, shown: &self.shown, until };
+        let chunk = usize::try_from(CHUNK).unwrap_or(usize::MAX);
+        while !adoption.owed.is_empty() && Instant::now() < until {
+            let part = adoption.owed.len().min(chunk);
+            hands.over(self.store.read_owed(&adoption.owed[..part]).await?).await;
+            adoption.owed.drain(..part);
         }
-        for estate in taken.estates {
-            let in_flight =
-                recover_in_flight(&self.store, estate, &self.inputs, &self.shown).await?;
+        while let Some(estate) = adoption.estates.last().copied() {
+            let in_flight = recover_in_flight(&self.store, estate, &hands).await?;
             tracing::info!(node = estate.node.0, in_flight, "recovered");
+            adoption.estates.pop();
         }
         Ok(())
     }
