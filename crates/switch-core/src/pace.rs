@@ -36,12 +36,16 @@ impl Pace {
     /// A sale goes to the issuer.
     pub(crate) fn sale(&mut self, now: Instant) {
         self.last_sale = Some(now);
-        self.saved = (self.saved + 1).min(BURST * SALES);
+        self.save(1);
     }
 
     /// A reversal became owed in this life: it brings its own place, so that only a backlog is held back.
     pub(crate) fn owed(&mut self) {
-        self.saved = (self.saved + SALES).min(BURST * SALES);
+        self.save(SALES);
+    }
+
+    fn save(&mut self, parts: u64) {
+        self.saved = self.saved.saturating_add(parts).min(BURST * SALES);
     }
 
     /// Whether a reversal may go now; it is counted if so.
@@ -52,7 +56,7 @@ impl Pace {
         }
         let parts = now.0.saturating_sub(self.counted.0) / PART;
         self.counted = Instant(self.counted.0 + parts * PART);
-        self.saved = self.saved.saturating_add(parts).min(BURST * SALES);
+        self.save(parts);
         let may = self.saved >= SALES;
         if may {
             self.saved -= SALES;
@@ -87,12 +91,19 @@ mod tests {
         assert_eq!(in_a_second(0), 1_000_000, "without sales as fast as they are asked for");
     }
 
-    #[test]
-    fn who_becomes_owed_brings_its_own_place() {
+    /// After a sale at `now` whose allowance is used up.
+    fn used_up(now: Instant) -> Pace {
         let mut pace = Pace::default();
-        let now = Instant(5_000_000_000);
         pace.sale(now);
         while pace.take(now) {}
+        assert!(!pace.take(now), "the allowance is used up");
+        pace
+    }
+
+    #[test]
+    fn who_becomes_owed_brings_its_own_place() {
+        let now = Instant(5_000_000_000);
+        let mut pace = used_up(now);
         for _ in 0..1_000 {
             pace.owed();
             assert!(pace.take(now));
@@ -102,11 +113,8 @@ mod tests {
 
     #[test]
     fn a_tenth_of_a_second_after_the_last_sale_nothing_is_held_back() {
-        let mut pace = Pace::default();
         let last = Instant(5_000_000_000);
-        pace.sale(last);
-        while pace.take(last) {}
-        assert!(!pace.take(last), "the allowance is used up");
+        let mut pace = used_up(last);
         assert!((0..1_000).all(|_| pace.take(last.plus(QUIET + Duration::from_nanos(1)))));
     }
 }

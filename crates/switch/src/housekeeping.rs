@@ -21,7 +21,7 @@ const BLOCK: u32 = 10_000;
 /// Rows read at once in a recovery.
 const CHUNK: u32 = 2_000;
 /// What a recovery writes should not fill the store's room, or new work would be shed for it (M16): after each chunk it waits
-/// until no more than a chunk is under way, but in all no longer than this, since meanwhile the node is not there.
+/// until no more than a chunk is under way, but for an estate no longer than this, since meanwhile the node is not there.
 const START_PATIENCE: Duration = Duration::from_secs(3);
 /// So much of each second the adoption of a dead node's reversals may take: beats must go on.
 const ADOPTION_TURN: Duration = Duration::from_millis(500);
