@@ -53,9 +53,9 @@ impl Health {
             while !stop.is_cancelled() {
                 // Its own task: a call of the store is never given up half-way.
                 let asked = store.clone();
-                if let Ok(Ok(open)) = tokio::spawn(async move { asked.open_counts().await }).await {
+                if let Ok(Ok(open)) = tokio::spawn(async move { asked.open_cases().await }).await {
                     tell.send_replace(Some(Instant::now()));
-                    let cases = u32::try_from(open.cases).unwrap_or(u32::MAX);
+                    let cases = u32::try_from(open).unwrap_or(u32::MAX);
                     metrics::gauge!("interlock_cases_open").set(f64::from(cases));
                 }
                 tokio::select! {

@@ -11,7 +11,7 @@ use crate::slots::{Slot, Slots};
 use crate::word;
 
 /// Room for the values that are set, taken with the first of them: enough for nearly every message.
-const OWN: usize = 256;
+const OWN: usize = 512;
 
 /// An ISO 8583 message.
 ///

@@ -100,7 +100,7 @@ impl Engine {
             self.core.in_flight.insert(id);
             if let Some(issuer) = self.core.issuer(txn.row.issuer.as_ref()) {
                 issuer.in_flight += 1;
-                issuer.stans.insert(id.stan());
+                issuer.stans.insert(id.stan(), ());
                 issuer.pace.sale(now.mono);
             }
         }
@@ -149,7 +149,7 @@ impl Core {
         if issuer.in_flight >= issuer.policy.max_in_flight {
             return Admission::Shed(Cause::IssuerDown, ShedReason::IssuerInFlight);
         }
-        let Some(id) = self.numbers.take(now.mono, |stan| !issuer.stans.contains(&stan)) else {
+        let Some(id) = self.numbers.take(now.mono, |stan| !issuer.stans.contains_key(&stan)) else {
             return Admission::Shed(Cause::SystemDown, ShedReason::Numbers);
         };
         let in_time = now.mono.plus(issuer.policy.timeout) <= request.asked.deadline;

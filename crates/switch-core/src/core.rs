@@ -10,6 +10,7 @@ use crate::{
     event::Asked,
     numbers::Numbers,
     pace::{self, Pace},
+    table::Table,
 };
 
 /// A wake-up. One table holds them all.
@@ -59,7 +60,7 @@ pub(crate) struct Issuer {
     /// Requests admitted and not concluded.
     pub(crate) in_flight: usize,
     /// STANs of transactions that are open with it.
-    pub(crate) stans: BTreeSet<u32>,
+    pub(crate) stans: Table<u32, ()>,
     /// Reversals handed to a link or awaiting their answer.
     pub(crate) reversals_out: usize,
     /// Owed reversals whose attempt is due, in order.
@@ -73,9 +74,9 @@ pub(crate) struct Core {
     pub(crate) issuers: BTreeMap<IssuerName, Issuer>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) timers: BTreeSet<(Instant, Timer)>,
-    pub(crate) records: BTreeMap<RecordId, RecordFor>,
+    pub(crate) records: Table<RecordId, RecordFor>,
     pub(crate) numbers: Numbers,
-    pub(crate) by_id: BTreeMap<TxnId, Key>,
+    pub(crate) by_id: Table<TxnId, Key>,
     /// In flight here and not concluded.
     pub(crate) in_flight: BTreeSet<TxnId>,
     /// Reversals owed by this node, by when they were opened.
@@ -102,9 +103,9 @@ impl Core {
             issuers: BTreeMap::new(),
             effects: VecDeque::new(),
             timers: BTreeSet::new(),
-            records: BTreeMap::new(),
+            records: Table::seeded(config.hash_seed),
             numbers: Numbers::default(),
-            by_id: BTreeMap::new(),
+            by_id: Table::seeded(config.hash_seed),
             in_flight: BTreeSet::new(),
             owed: BTreeSet::new(),
             followed: BTreeSet::new(),
@@ -134,7 +135,7 @@ impl Core {
                             policy: policy.clone(),
                             links: BTreeSet::new(),
                             in_flight: 0,
-                            stans: BTreeSet::new(),
+                            stans: Table::seeded(config.hash_seed),
                             reversals_out: 0,
                             ready: VecDeque::new(),
                             pace: Pace::default(),

@@ -173,7 +173,7 @@ impl Txn {
     /// Its exchange is open again: no new request takes its STAN (I20).
     pub(crate) fn hold_stan(&mut self, core: &mut Core) {
         if let Some(known) = core.issuer(self.row.issuer.as_ref()) {
-            self.stan_held |= known.stans.insert(self.row.id.stan());
+            self.stan_held |= known.stans.insert(self.row.id.stan(), ()).is_none();
         }
     }
 

@@ -1,13 +1,12 @@
 //! The engine: takes events and the time, gives effects. What each event does stands in the file of its rule.
 
-use std::collections::BTreeMap;
-
 use crate::{
     Effect, EngineConfig, Event, Found, Instant, Key, LinkId, Notice, Now, RecordId, TxnId, Wall,
     core::{Core, RecordFor, Timer},
     finished::Finished,
     late::LateReads,
     shed::ShedMemory,
+    table::Table,
     txn::{State, Txn},
 };
 
@@ -18,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) core: Core,
-    pub(crate) txns: BTreeMap<Key, Box<Txn>>,
+    pub(crate) txns: Table<Key, Box<Txn>>,
     pub(crate) finished: Finished,
     pub(crate) shed: ShedMemory,
     pub(crate) late: LateReads,
@@ -51,11 +50,12 @@ impl Engine {
     /// An engine that knows nothing yet. Numbers are asked for at once.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
+        let seed = config.hash_seed;
         let mut engine = Self {
             core: Core::new(config),
-            txns: BTreeMap::new(),
-            finished: Finished::default(),
-            shed: ShedMemory::default(),
+            txns: Table::seeded(seed),
+            finished: Finished::new(seed),
+            shed: ShedMemory::new(seed),
             late: LateReads::default(),
             again: Vec::new(),
         };
@@ -68,8 +68,9 @@ impl Engine {
         let (node, epoch) = (self.core.config.node, self.core.config.epoch);
         self.core.configure(EngineConfig { node, epoch, ..config });
         // M4: what is owed to an issuer that is configured again goes on
-        for txn in self.txns.values_mut() {
-            if txn.owes(&self.core) && txn.duty.waits_for_issuer {
+        let waits = |txn: &Txn| txn.owes(&self.core) && txn.duty.waits_for_issuer;
+        for key in self.txns.keys_of(|txn| waits(txn)) {
+            if let Some(txn) = self.txns.get_mut(&key) {
                 txn.resume(&mut self.core);
             }
         }
@@ -162,7 +163,7 @@ impl Engine {
             && self.core.in_flight.is_empty()
             && self.core.awaited == 0
             && self.late.is_empty()
-            && self.txns.values().all(|txn| txn.is_written())
+            && self.txns.all(|txn| txn.is_written())
     }
 
     /// The lowest number that is in flight here: recovery need not look below it.

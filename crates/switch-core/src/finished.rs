@@ -1,24 +1,28 @@
 //! Finished transactions, the newest: they answer copies without the store (M6).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Instant, Key, Now, Row};
+use crate::{Instant, Key, Now, Row, table::Table};
 
 /// What is older than the repeat window is not answered from here: only the store knows whether its horizon has passed.
 ///
 /// Each new request looks here, and each that ends goes in and pushes another out; so what is searched is small, and the
 /// rows lie in the order in which they go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Finished {
     /// Which of all that ever went in.
-    places: BTreeMap<Key, u64>,
+    places: Table<Key, u64>,
     rows: VecDeque<Option<(Instant, Row)>>,
     /// How many were pushed out: the place of the first row.
     gone: u64,
 }
 
 impl Finished {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { places: Table::seeded(seed), rows: VecDeque::new(), gone: 0 }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_newest_stay_once_each() {
-        let mut finished = Finished::default();
+        let mut finished = Finished::new(7);
         let now = Now { mono: Instant(0), wall: Wall(0) };
         let window = Duration::from_secs(1);
         let version = |finished: &Finished, stan| {

@@ -1,6 +1,11 @@
 //! Identifiers: of a request (K), a transaction, a business day, a node, and of things under way.
 
-use std::{cmp::Ordering, fmt, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use iso8583::Kind;
 
@@ -15,8 +20,14 @@ pub struct TerminalKey(pub [u8; 8]);
 
 /// The identity K of a request: terminal key, batch, STAN and kind, in that order, so that a terminal's rows lie
 /// together.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key(pub [u8; 15]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.as_number());
+    }
+}
 
 impl Ord for Key {
     /// As its bytes are ordered, in one comparison: every table of the engine is searched by it.

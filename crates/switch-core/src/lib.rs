@@ -30,6 +30,7 @@ mod recover;
 mod row;
 mod settle;
 mod shed;
+mod table;
 mod terminal_reversal;
 mod time;
 mod txn;

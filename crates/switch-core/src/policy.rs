@@ -27,6 +27,8 @@ pub struct EngineConfig {
     pub follow_every: Duration,
     /// Most reads a second by RRN for answers that match nothing open (M9).
     pub late_reads_per_second: u32,
+    /// Seeds the hash of the tables, which are keyed by what terminals send: let nobody outside know it.
+    pub hash_seed: u64,
     /// How it is broken on purpose.
     #[cfg(feature = "bugs")]
     pub bug: Option<crate::Bug>,
@@ -44,6 +46,7 @@ impl Default for EngineConfig {
             max_finished: 20_000,
             follow_every: Duration::from_millis(250),
             late_reads_per_second: 200,
+            hash_seed: 0,
             #[cfg(feature = "bugs")]
             bug: None,
         }

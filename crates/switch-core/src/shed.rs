@@ -1,6 +1,6 @@
 //! What was refused to protect the rest: remembered, so that copies get the same refusal, and written down later (M15, M16).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use iso8583::Cause;
@@ -11,15 +11,16 @@ use crate::{
     core::{Core, RecordFor, Timer},
     effect::{DuplicateResult, TxnOutcome},
     event::{Commit, Persisted, Request},
+    table::Table,
 };
 
 const WRITE_EVERY: Duration = Duration::from_millis(200);
 /// Shed requests written down at a time: they must not crowd out new work.
 const WRITE_AT_ONCE: usize = 256;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ShedMemory {
-    entries: BTreeMap<Key, Entry>,
+    entries: Table<Key, Entry>,
     order: VecDeque<(Wall, Key)>,
     unwritten: VecDeque<Key>,
     armed: bool,
@@ -34,6 +35,15 @@ struct Entry {
 }
 
 impl ShedMemory {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            entries: Table::seeded(seed),
+            order: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            armed: false,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -68,13 +68,10 @@ fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'7' + nibble });
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0x0F));
-    }
-    text
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'7' + nibble };
+    let text: Vec<[u8; 2]> =
+        bytes.iter().map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect();
+    String::from_utf8(text.into_flattened()).unwrap_or_default()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

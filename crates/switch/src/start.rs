@@ -1,6 +1,7 @@
 //! Starting a node, in order: store, lease, driver, recovery, ports, links; and stopping it in the other.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     sync::{
         Arc,
@@ -165,6 +166,7 @@ fn drive(
     drop(reports_in);
     let mut engine = engine_config(settings);
     (engine.node, engine.epoch) = (lease.node, lease.epoch);
+    engine.hash_seed = RandomState::new().hash_one(lease.epoch);
     let driver = tokio::spawn(Driver::new(engine, wiring).run());
     tokio::spawn(read_rows(store.clone(), reads_out, inputs.clone()));
     let (numbers_in, numbers) = oneshot::channel();

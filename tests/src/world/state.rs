@@ -254,6 +254,7 @@ impl World {
             repeat_window: Duration::from_nanos(self.opts.overlap / 2)
                 .min(Duration::from_secs(600)),
             max_shed: if self.opts.has(Fault::SmallShedMemory) { 3 } else { 1_000 },
+            hash_seed: epoch.unsigned_abs().into(),
             #[cfg(feature = "bugs")]
             bug: self.bug,
             ..EngineConfig::default()

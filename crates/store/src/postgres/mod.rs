@@ -46,7 +46,9 @@ impl PostgresStore {
                 url: "postgres://…".to_owned(),
                 why: error.to_string(),
             })?
-            .application_name("interlock");
+            .application_name("interlock")
+            // Where the server guesses at many rows, compiling takes ten times as long as reading the few.
+            .options([("jit", "off")]);
         let pool = PgPoolOptions::new()
             .max_connections(config.connections.max(1))
             .acquire_timeout(ACQUIRE_WITHIN)

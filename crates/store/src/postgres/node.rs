@@ -240,9 +240,12 @@ impl PostgresStore {
                 .bind(i64::from(wanted))
                 .fetch_one(&self.pool)
                 .await?;
+        let [from, to, again, last] = numbers::ranges(next, wanted);
         let open: Vec<i64> = sqlx::query_scalar(numbers::OPEN)
-            .bind(next)
-            .bind(i64::from(wanted))
+            .bind(from)
+            .bind(to)
+            .bind(again)
+            .bind(last)
             .fetch_all(&self.pool)
             .await?;
         let (first, wanted) = (count(next), u64::from(wanted));

@@ -11,14 +11,13 @@ use crate::{StoreError, fault::Fault};
 
 /// A writer's session: its plans are pinned, since a plan made for a young table is kept when the table has grown; it
 /// waits for locks a bounded time, so that one hanging commit of a copy holds up only that copy.
-const PINNED: [(&str, &str); 14] = [
+const PINNED: [(&str, &str); 13] = [
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("enable_material", "off"),
     ("max_parallel_workers_per_gather", "0"),
-    ("jit", "off"),
     ("plan_cache_mode", "force_generic_plan"),
     ("statement_timeout", "0"),
     ("lock_timeout", "1s"),

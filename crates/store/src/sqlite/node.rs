@@ -258,7 +258,13 @@ async fn draw(
         .bind(wanted)
         .fetch_one(&mut *connection)
         .await?;
-    let open =
-        sqlx::query_scalar(numbers::OPEN).bind(next).bind(wanted).fetch_all(connection).await?;
+    let [from, to, again, last] = numbers::ranges(next, wanted);
+    let open = sqlx::query_scalar(numbers::OPEN)
+        .bind(from)
+        .bind(to)
+        .bind(again)
+        .bind(last)
+        .fetch_all(connection)
+        .await?;
     Ok((next, open))
 }

@@ -13,11 +13,14 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_util::sync::CancellationToken;
 
 /// What the host does with a message.
 pub(crate) enum Deed {
     /// Sends these frames.
     Answer(Vec<Message>),
+    /// Sends these frames once the token is cancelled.
+    AnswerWhen(CancellationToken, Vec<Message>),
     /// Sends bytes as they are.
     Raw(Vec<u8>),
     /// Closes the connection.
@@ -39,7 +42,7 @@ pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
-    ending: tokio_util::sync::CancellationToken,
+    ending: CancellationToken,
 }
 
 /// The answer that approves a message.
@@ -71,7 +74,7 @@ impl Host {
             conduct: Mutex::new(Box::new(|message| Deed::Answer(vec![approval(message)]))),
         });
         let own = Arc::clone(&shared);
-        let ending = tokio_util::sync::CancellationToken::new();
+        let ending = CancellationToken::new();
         let ended = ending.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -102,6 +105,20 @@ impl Host {
         });
     }
 
+    /// From now on it approves, transactions only when the token that it gives back is cancelled.
+    pub(crate) fn approve_when_told(&self) -> CancellationToken {
+        let told = CancellationToken::new();
+        let given = told.clone();
+        self.conduct(move |message| {
+            let answer = vec![approval(message)];
+            match message.mti().class() {
+                2 => Deed::AnswerWhen(told.clone(), answer),
+                _ => Deed::Answer(answer),
+            }
+        });
+        given
+    }
+
     /// Closes its port and all connections.
     pub(crate) fn stop(&self) {
         self.task.abort();
@@ -128,12 +145,10 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         deframer.push(&buffer[..count]);
         while let Ok(Some(Framed::Frame(frame))) = deframer.take() {
             let bytes = match deed(frame, &shared) {
-                Deed::Answer(messages) => {
-                    let mut bytes = BytesMut::new();
-                    for message in messages {
-                        message.encode_framed(&shared.dialect, &mut bytes).expect("encodes");
-                    }
-                    bytes.to_vec()
+                Deed::Answer(messages) => encoded(&shared.dialect, messages),
+                Deed::AnswerWhen(told, messages) => {
+                    told.cancelled().await;
+                    encoded(&shared.dialect, messages)
                 }
                 Deed::Raw(bytes) => bytes,
                 Deed::HangUp => return,
@@ -144,6 +159,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             }
         }
     }
+}
+
+fn encoded(dialect: &Dialect, messages: Vec<Message>) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    for message in messages {
+        message.encode_framed(dialect, &mut bytes).expect("encodes");
+    }
+    bytes.to_vec()
 }
 
 fn deed(frame: Bytes, shared: &Shared) -> Deed {
