@@ -84,9 +84,37 @@ pub(crate) async fn recover(
     Ok(())
 }
 
+/// Where the rows of an estate are read.
+trait Rows {
+    /// The transactions of these obligations that are still owed.
+    async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError>;
+    /// At most `most` of what was in flight in an estate, from behind `after`.
+    async fn recover(
+        &self,
+        estate: Estate,
+        after: TxnId,
+        most: u32,
+    ) -> Result<Vec<Found>, StoreError>;
+}
+
+impl Rows for Store {
+    async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError> {
+        self.read_owed(ids).await
+    }
+
+    async fn recover(
+        &self,
+        estate: Estate,
+        after: TxnId,
+        most: u32,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.recover(estate, after, most).await
+    }
+}
+
 /// Hands what was in flight in an estate to the engine; gives how much.
 async fn recover_in_flight(
-    store: &Store,
+    store: &impl Rows,
     estate: Estate,
     hands: &Hands<'_>,
 ) -> Result<usize, StoreError> {
@@ -134,6 +162,24 @@ impl Hands<'_> {
 struct Adoption {
     owed: Vec<TxnId>,
     estates: Vec<Estate>,
+}
+
+impl Adoption {
+    /// Hands on what was taken over, as much as fits into a turn; the rest, and what failed, comes with the next beat.
+    async fn go_on(&mut self, store: &impl Rows, hands: &Hands<'_>) -> Result<(), StoreError> {
+        let chunk = usize::try_from(CHUNK).unwrap_or(usize::MAX);
+        while !self.owed.is_empty() && Instant::now() < hands.until {
+            let part = self.owed.len().min(chunk);
+            hands.over(store.read_owed(&self.owed[..part]).await?).await;
+            self.owed.drain(..part);
+        }
+        while let Some(estate) = self.estates.last().copied() {
+            let in_flight = recover_in_flight(store, estate, hands).await?;
+            tracing::info!(node = estate.node.0, in_flight, "recovered");
+            self.estates.pop();
+        }
+        Ok(())
+    }
 }
 
 /// How often days are looked after.
@@ -187,7 +233,9 @@ impl Keeper {
         for (node, seen) in tracker.observe(clock::mono(), &beats) {
             self.take_over(node, seen, adoption).await?;
         }
-        self.adopt(adoption).await
+        let until = Instant::now() + ADOPTION_TURN;
+        let hands = Hands { inputs: &self.inputs, shown: &self.shown, until };
+        adoption.go_on(&self.store, &hands).await
     }
 
     /// M14: a dead node's intents are timed out here, after its epoch was raised, and its reversals are sent from here.
@@ -204,24 +252,6 @@ impl Keeper {
         tracing::warn!(node = node.0, owed, "a silent node is taken over");
         adoption.owed.extend(taken.adopted);
         adoption.estates.extend(taken.estates);
-        Ok(())
-    }
-
-    /// Hands on what was taken over, as much as fits into a turn; the rest, and what failed, comes with the next beat.
-    async fn adopt(&self, adoption: &mut Adoption) -> Result<(), StoreError> {
-        let until = Instant::now() + ADOPTION_TURN;
-        let hands = Hands { inputs: &self.inputs, shown: &self.shown, until };
-        let chunk = usize::try_from(CHUNK).unwrap_or(usize::MAX);
-        while !adoption.owed.is_empty() && Instant::now() < until {
-            let part = adoption.owed.len().min(chunk);
-            hands.over(self.store.read_owed(&adoption.owed[..part]).await?).await;
-            adoption.owed.drain(..part);
-        }
-        while let Some(estate) = adoption.estates.last().copied() {
-            let in_flight = recover_in_flight(&self.store, estate, &hands).await?;
-            tracing::info!(node = estate.node.0, in_flight, "recovered");
-            adoption.estates.pop();
-        }
         Ok(())
     }
 }
@@ -248,4 +278,107 @@ pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
         tracing::debug!(day = day.0, "an old business day has something open and is kept");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use switch_core::Row;
+
+    use super::*;
+    use crate::fixtures::Fixtures;
+
+    /// Rows of which each third read fails.
+    struct Flaky {
+        row: Row,
+        reads: AtomicUsize,
+        in_flight: u64,
+    }
+
+    impl Flaky {
+        fn rows(&self, ids: impl Iterator<Item = TxnId>) -> Result<Vec<Found>, StoreError> {
+            if self.reads.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
+                return Err(StoreError::NoDay);
+            }
+            let found = |id| {
+                let mut row = self.row.clone();
+                row.fixed_mut().id = id;
+                Found { row, obligation: None, within_horizon: true }
+            };
+            Ok(ids.map(found).collect())
+        }
+    }
+
+    impl Rows for Flaky {
+        async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError> {
+            self.rows(ids.iter().copied())
+        }
+
+        async fn recover(
+            &self,
+            estate: Estate,
+            after: TxnId,
+            most: u32,
+        ) -> Result<Vec<Found>, StoreError> {
+            let first = 1_000_000 * u64::from(estate.node.0.unsigned_abs());
+            let last = first + self.in_flight;
+            let from = (after.0 + 1).max(first);
+            self.rows((from..last).take(usize::try_from(most).expect("fits")).map(TxnId))
+        }
+    }
+
+    /// What the engine was handed.
+    fn handed(taken: &mut mpsc::UnboundedReceiver<Input>) -> Vec<u64> {
+        let mut ids = Vec::new();
+        while let Ok(input) = taken.try_recv() {
+            match input {
+                Input::Event(Event::Recovered(found)) => ids.push(found.row.id.0),
+                _ => panic!("only rows are handed over"),
+            }
+        }
+        ids
+    }
+
+    #[tokio::test]
+    async fn m14_reads_that_fail_during_a_take_over_lose_nothing() {
+        let row = Fixtures::new().row(&Fixtures::issuer("iso87-ascii"));
+        let store = Flaky { row, reads: AtomicUsize::new(0), in_flight: 2_500 };
+        let (inputs, mut taken) = Inputs::channel();
+        let shown = Shown::default();
+        let mut adoption = Adoption {
+            owed: (1..=5_000).map(TxnId).collect(),
+            estates: [2, 3].map(|node| Estate { node: NodeNo(node), below: Epoch(9) }).to_vec(),
+        };
+        let (mut owed, mut in_flight, mut failures) = (Vec::new(), Vec::new(), 0);
+        while !(adoption.owed.is_empty() && adoption.estates.is_empty()) {
+            let until = Instant::now() + ADOPTION_TURN;
+            let hands = Hands { inputs: &inputs, shown: &shown, until };
+            failures += usize::from(adoption.go_on(&store, &hands).await.is_err());
+            assert!(failures < 100, "it does not get on");
+            let (high, low) = handed(&mut taken).into_iter().partition(|id| *id > 5_000);
+            in_flight.extend::<Vec<u64>>(high);
+            owed.extend::<Vec<u64>>(low);
+        }
+        assert!(failures >= 3, "only {failures} reads failed");
+        assert_eq!(owed, (1..=5_000).collect::<Vec<u64>>(), "each once, in order");
+        // Those of an estate may come again: recovering twice changes nothing more.
+        in_flight.sort_unstable();
+        in_flight.dedup();
+        let all = (2_000_000..2_002_500).chain(3_000_000..3_002_500);
+        assert_eq!(in_flight, all.collect::<Vec<u64>>());
+    }
+
+    #[tokio::test]
+    async fn m14_a_turn_without_time_hands_no_owed_reversals_on_and_keeps_them() {
+        let row = Fixtures::new().row(&Fixtures::issuer("iso87-ascii"));
+        let store = Flaky { row, reads: AtomicUsize::new(0), in_flight: 0 };
+        let (inputs, mut taken) = Inputs::channel();
+        let shown = Shown::default();
+        let owed: Vec<TxnId> = (1..=10).map(TxnId).collect();
+        let mut adoption = Adoption { owed: owed.clone(), estates: Vec::new() };
+        let hands = Hands { inputs: &inputs, shown: &shown, until: Instant::now() };
+        adoption.go_on(&store, &hands).await.expect("nothing was read");
+        assert_eq!((adoption.owed, handed(&mut taken)), (owed, Vec::new()));
+    }
 }
