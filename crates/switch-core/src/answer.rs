@@ -4,6 +4,7 @@ use crate::{
     Engine, Found, IssuerAnswer, NoteKind, Notice, Now, Row, RowState,
     bug::Bug,
     core::Core,
+    duty::Turn,
     txn::{Conclusion, Txn},
 };
 
@@ -158,7 +159,7 @@ impl Txn {
             // what an earlier attempt was answered no longer counts
             self.late = 0;
             if self.duty.confirmed.take().is_some() {
-                self.send_again(now, core);
+                self.queue(Turn::First, core);
             }
             core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, "");
             return;

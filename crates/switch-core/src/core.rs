@@ -63,7 +63,9 @@ pub(crate) struct Issuer {
     pub(crate) stans: Table<u32, ()>,
     /// Reversals handed to a link or awaiting their answer.
     pub(crate) reversals_out: usize,
-    /// Owed reversals whose attempt is due, in order.
+    /// Reversals that became owed in this life and were not yet tried.
+    pub(crate) fresh: VecDeque<Key>,
+    /// Other owed reversals whose attempt is due, in order.
     pub(crate) ready: VecDeque<Key>,
     pub(crate) pace: Pace,
 }
@@ -137,6 +139,7 @@ impl Core {
                             in_flight: 0,
                             stans: Table::seeded(config.hash_seed),
                             reversals_out: 0,
+                            fresh: VecDeque::new(),
                             ready: VecDeque::new(),
                             pace: Pace::default(),
                         },

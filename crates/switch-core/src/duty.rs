@@ -8,12 +8,23 @@ use crate::{
     Change, Durable, Effect, Engine, Instant, Key, Notice, Now, ObligationStatus, ObligationWrite,
     ReversalOut, ReversalResult, ReversalSchedule, TxnId,
     bug::Bug,
-    core::{Core, Timer},
+    core::{Core, Issuer, Timer},
     txn::{Exchange, Sending, Txn},
 };
 
 /// Twice the time-out of an issuer whose time-out is not known: long enough for any.
 const UNKNOWN_TWICE: Duration = Duration::from_secs(120);
+/// Reversals that may always be out at an issuer, however far behind the store is.
+const FEW: usize = 4;
+
+/// Whose turn an attempt is (M4).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    /// The first of what became owed in this life: nothing of a backlog goes before it.
+    First,
+    /// A repeat, or what an earlier life owed: beside sales it is held back.
+    Backlog,
+}
 
 impl Engine {
     /// Sends what is ready at every issuer whose queue has changed.
@@ -25,16 +36,25 @@ impl Engine {
         }
     }
 
+    /// The first attempts of this life's own before the backlog, of which a drain begins nothing: it is durable.
     fn next_ready(&mut self, now: Now, name: &str) -> Option<Key> {
         let issuer = self.core.issuers.get_mut(name)?;
-        // What their answers write must not fill the store's room, or sales would be shed for it (M16): one at a time then.
-        let behind = issuer.reversals_out > 0
-            && self.core.records.len() >= self.core.config.max_store_lag.div_ceil(4);
-        let full = issuer.reversals_out >= issuer.policy.reversal.max_in_flight;
-        if issuer.links.is_empty() || full || issuer.ready.is_empty() {
+        let most = issuer.policy.reversal.max_in_flight;
+        if issuer.links.is_empty() || issuer.reversals_out >= most {
             return None;
         }
-        if behind || !issuer.pace.take(now.mono) {
+        let backlog = !issuer.ready.is_empty() && !self.core.draining;
+        if issuer.fresh.is_empty() && !backlog {
+            return None;
+        }
+        // What their answers write must not fill the store's room, or sales would be shed for it (M16): a few at a time
+        // then, of which one that is stuck blocks no other (M4).
+        let behind = self.core.records.len() >= self.core.config.max_store_lag.div_ceil(4);
+        let held = behind && issuer.reversals_out >= (most / 8).max(FEW);
+        if !held && let Some(key) = issuer.fresh.pop_front() {
+            return Some(key);
+        }
+        if held || !issuer.pace.take(now.mono) {
             self.core.pace_again(now);
             return None;
         }
@@ -44,7 +64,8 @@ impl Engine {
     /// Those that were held back ask again.
     pub(crate) fn on_pace_due(&mut self) {
         self.core.paced = false;
-        let held = self.core.issuers.iter().filter(|(_, issuer)| !issuer.ready.is_empty());
+        let waits = |issuer: &Issuer| !(issuer.fresh.is_empty() && issuer.ready.is_empty());
+        let held = self.core.issuers.iter().filter(|(_, issuer)| waits(issuer));
         self.core.pumps.extend(held.map(|(name, _)| name.clone()));
     }
 
@@ -110,7 +131,7 @@ impl Engine {
     pub(crate) fn on_duty_due(&mut self, now: Now, key: Key) {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         match txn.duty.sending {
-            Sending::Due(at) if at <= now.mono => txn.send_again(now, &mut self.core),
+            Sending::Due(at) if at <= now.mono => txn.queue(Turn::Backlog, &mut self.core),
             Sending::Written { deadline } if deadline <= now.mono => {
                 txn.attempt_failed(now, ReversalResult::Unanswered, None, &mut self.core);
             }
@@ -125,8 +146,8 @@ impl Engine {
 }
 
 impl Txn {
-    /// The reversal is owed durably: the first attempt goes at once.
-    pub(crate) fn owe(&mut self, now: Now, durable: Durable, core: &mut Core) {
+    /// The reversal is owed durably: the first attempt goes at once, but for that of a backlog.
+    pub(crate) fn owe(&mut self, now: Now, durable: Durable, turn: Turn, core: &mut Core) {
         let Some(issuer) = self.row.issuer.clone() else { return };
         let known = self.obligation.as_ref();
         self.duty.attempts = known.map_or(0, |known| known.attempts);
@@ -153,7 +174,7 @@ impl Txn {
             Exchange::Unsent | Exchange::Handed => now.mono,
         };
         self.duty.not_found_counts_from = Some(written.plus(twice));
-        self.send_again(now, core);
+        self.queue(turn, core);
     }
 
     /// Whether an attempt that goes out now may overtake its original.
@@ -166,7 +187,7 @@ impl Txn {
         let known = core.issuer(self.row.issuer.as_ref()).is_some();
         if known && self.duty.proof.is_some() && self.duty.sending == Sending::Idle {
             self.duty.waits_for_issuer = false;
-            self.send_again(Now::default(), core);
+            self.queue(Turn::Backlog, core);
         }
     }
 
@@ -178,14 +199,17 @@ impl Txn {
     }
 
     /// Queues the next attempt at its issuer.
-    pub(crate) fn send_again(&mut self, _now: Now, core: &mut Core) {
+    pub(crate) fn queue(&mut self, turn: Turn, core: &mut Core) {
         let Some(issuer) = self.row.issuer.clone() else { return };
         if self.duty.withdraw && !self.duty.written_once {
             return self.set_sending(Sending::Idle, core);
         }
         self.set_sending(Sending::Ready, core);
         if let Some(known) = core.issuers.get_mut(&issuer) {
-            known.ready.push_back(self.row.key);
+            match turn {
+                Turn::First => known.fresh.push_back(self.row.key),
+                Turn::Backlog => known.ready.push_back(self.row.key),
+            }
         }
         core.pumps.insert(issuer);
     }

@@ -3,6 +3,7 @@
 use crate::{
     Effect, Engine, Found, Instant, Key, Now, ObligationStatus, Read, ReadFailed,
     core::{Core, Timer},
+    duty::Turn,
     txn::{Conclusion, Sending, Txn, is_newer},
 };
 
@@ -47,7 +48,7 @@ impl Engine {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         let same = found.row.id == txn.row.id && is_newer(&found.row, &txn.row);
         if same && txn.pending.is_none() && txn.durable && !txn.looking {
-            txn.adopt_image(now, found, &mut self.core);
+            txn.adopt_image(found, &mut self.core);
             self.step(now, key);
         }
     }
@@ -55,7 +56,7 @@ impl Engine {
 
 impl Txn {
     /// Takes a newer image from the store for what is true.
-    pub(crate) fn adopt_image(&mut self, now: Now, found: Found, core: &mut Core) {
+    pub(crate) fn adopt_image(&mut self, found: Found, core: &mut Core) {
         // what another node did with it, this life does not know
         self.delivery.all_known &= found.row.id == self.row.id && !is_newer(&found.row, &self.row);
         let more_late = found.row.late > self.row.late && found.row.id == self.row.id;
@@ -79,7 +80,7 @@ impl Txn {
         }
         if self.owes(core) {
             if more_late && self.duty.confirmed.take().is_some() {
-                self.send_again(now, core);
+                self.queue(Turn::First, core);
             }
         } else {
             if !matches!(self.duty.sending, Sending::Handed) {

@@ -1,5 +1,5 @@
-//! How fast owed reversals go out beside sales (M4): a backlog drains at a twentieth of their rate, so that it takes little
-//! from them, and at full speed while there are none.
+//! How fast a backlog of reversals goes out beside sales (M4): at a twentieth of their rate, so that it takes little from
+//! them, and at full speed while there are none. What becomes owed in this life is no backlog and goes at once.
 
 use std::time::Duration;
 
@@ -37,11 +37,6 @@ impl Pace {
     pub(crate) fn sale(&mut self, now: Instant) {
         self.last_sale = Some(now);
         self.save(1);
-    }
-
-    /// A reversal became owed in this life: it brings its own place, so that only a backlog is held back.
-    pub(crate) fn owed(&mut self) {
-        self.save(SALES);
     }
 
     fn save(&mut self, parts: u64) {
@@ -98,17 +93,6 @@ mod tests {
         while pace.take(now) {}
         assert!(!pace.take(now), "the allowance is used up");
         pace
-    }
-
-    #[test]
-    fn who_becomes_owed_brings_its_own_place() {
-        let now = Instant(5_000_000_000);
-        let mut pace = used_up(now);
-        for _ in 0..1_000 {
-            pace.owed();
-            assert!(pace.take(now));
-        }
-        assert!(!pace.take(now));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     admit::may_repeat,
     bug::Bug,
     core::{Core, RecordFor, Timer},
+    duty::Turn,
     effect::TxnOutcome,
     event::Commit,
     txn::{Pending, Txn},
@@ -75,7 +76,7 @@ impl Engine {
                 self.on_applied(now, key, pending.what, commit);
                 // another node may have changed it since
                 if let Some(txn) = self.txns.get_mut(&key) {
-                    txn.adopt_image(now, found, &mut self.core);
+                    txn.adopt_image(found, &mut self.core);
                 }
                 self.step(now, key);
             }
@@ -113,10 +114,8 @@ impl Engine {
                 }
                 match write.map(|write| write.status) {
                     Some(ObligationStatus::Owed) => {
-                        if let Some(issuer) = core.issuer(txn.row.issuer.as_ref()) {
-                            issuer.pace.owed();
-                        }
-                        txn.owe(now, Durable::of_commit(txn.row.id, commit), core);
+                        let owed = Durable::of_commit(txn.row.id, commit);
+                        txn.owe(now, owed, Turn::First, core);
                     }
                     Some(ObligationStatus::Marked) => txn.marked(now, core),
                     Some(ObligationStatus::Cleared) => txn.unmarked(core),
@@ -139,7 +138,8 @@ impl Engine {
                 }
                 if std::mem::take(&mut txn.adopt) {
                     txn.duty.written_once = true;
-                    txn.owe(now, Durable::of_commit(txn.row.id, commit), core);
+                    let owed = Durable::of_commit(txn.row.id, commit);
+                    txn.owe(now, owed, Turn::Backlog, core);
                 }
             }
             Record::Case(_) | Record::Note(_) => {}
@@ -170,7 +170,7 @@ impl Engine {
             self.core.notice(Notice::Duplicate(crate::DuplicateResult::Joined));
         }
         txn.late += pending.late;
-        txn.adopt_image(now, found, &mut self.core);
+        txn.adopt_image(found, &mut self.core);
         txn.arm_askers(&mut self.core);
         self.step(now, key);
     }

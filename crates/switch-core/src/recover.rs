@@ -34,7 +34,7 @@ impl Engine {
         } else if let Some(txn) = self.txns.get_mut(&key)
             && is_newer(&found.row, &txn.row)
         {
-            txn.adopt_image(now, found, &mut self.core);
+            txn.adopt_image(found, &mut self.core);
         }
         let Some(txn) = self.txns.get_mut(&key) else { return };
         if txn.row.state.is_in_flight() {

@@ -91,7 +91,7 @@ impl Engine {
                 txn.ours = false;
                 self.core.by_id.remove(&id);
                 self.core.by_id.insert(found.row.id, key);
-                txn.adopt_image(now, found, &mut self.core);
+                txn.adopt_image(found, &mut self.core);
                 self.step(now, key);
             }
             Ok(None) => match txn.named.take() {

@@ -45,7 +45,10 @@ impl HoldBack {
         if self.last < LEAST {
             *self = Self::default();
         } else {
-            self.until = Some(now + self.last);
+            // A pause that runs is made no longer by answers to what was read before it.
+            let running = self.until.filter(|until| now < *until);
+            let until = now + self.last;
+            self.until = Some(running.map_or(until, |running| running.min(until)));
         }
     }
 
@@ -100,6 +103,23 @@ mod tests {
         assert_eq!(hold.until(|| now), Some(now + LONGEST * 15 / 16));
         hold.note(false, || refused + QUIET);
         assert_eq!(hold.until(|| refused + QUIET), None);
+    }
+
+    #[test]
+    fn answers_during_a_pause_make_it_no_longer() {
+        let mut hold = HoldBack::default();
+        let mut now = Instant::now();
+        for _ in 0..6 {
+            hold.note(true, || now);
+            now = hold.until(|| now).expect("a pause");
+        }
+        hold.note(true, || now);
+        let end = hold.until(|| now).expect("a pause");
+        for _ in 0..20 {
+            now += Duration::from_millis(45);
+            hold.note(false, || now);
+            assert!(hold.until(|| now).is_none_or(|until| until <= end));
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) struct Parts {
     pub(crate) connections: TaskTracker,
     pub(crate) links: TaskTracker,
     pub(crate) driver: JoinHandle<Result<(), Fatal>>,
-    pub(crate) keeper: JoinHandle<()>,
+    pub(crate) keeper: [JoinHandle<()>; 2],
     pub(crate) shown: Arc<Shown>,
 }
 
@@ -176,7 +176,9 @@ impl Running {
         self.parts.ending.cancel();
         self.parts.links.close();
         let _ = timeout(LOOK_EVERY * 20, self.parts.links.wait()).await;
-        let _ = (&mut self.parts.keeper).await;
+        for kept in &mut self.parts.keeper {
+            let _ = kept.await;
+        }
         match ended {
             Err(error) if error.is_cancelled() => Ok(()),
             ended => Ok(ended??),

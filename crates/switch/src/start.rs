@@ -15,7 +15,7 @@ use keystore::CardKeys;
 use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
 use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -91,16 +91,20 @@ impl Switch {
         for host in &hosts {
             keep_up(host, &links);
         }
-        for estate in &lease.estates {
-            housekeeping::recover(&store, *estate, &inputs, &shown).await?;
-        }
         let keeper = Keeper {
             store: store.clone(),
-            lease,
+            lease: lease.clone(),
             inputs: inputs.clone(),
             shown: Arc::clone(&shown),
         };
-        let keeper = tokio::spawn(keeper.run(ending.clone()));
+        // Before the recovery, which may take longer than others wait for a silent node.
+        let (beaten, beats) = watch::channel(());
+        let beating = tokio::spawn(keeper.clone().beat(ending.clone(), beaten));
+        if let Err(error) = housekeeping::recover_all(&store, &lease, &inputs, &shown).await {
+            ending.cancel();
+            return Err(error.into());
+        }
+        let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats));
         // Without numbers every sale would be refused.
         let _ = tokio::time::timeout(NUMBERS_PATIENCE, numbers).await;
         let connections = TaskTracker::new();
@@ -120,7 +124,7 @@ impl Switch {
             connections,
             links,
             driver,
-            keeper,
+            keeper: [beating, caring],
             shown,
         };
         Ok(Running::new(parts, addresses))

@@ -26,6 +26,9 @@ const LEASES: i32 = 0x494c_4e4f;
 const LEASE_TRIES: u32 = 40;
 const LEASE_EVERY: Duration = Duration::from_millis(50);
 
+/// What a node took over from nodes that did not return.
+const TAKEN: &str = "SELECT node, taken_epoch FROM node WHERE taken_by = $1 AND taken_epoch IS NOT NULL ORDER BY node";
+
 /// The session that holds the lease.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -186,6 +189,12 @@ impl PostgresStore {
         }))
     }
 
+    pub(crate) async fn taken(&self, taker: NodeNo) -> Result<Vec<Estate>, StoreError> {
+        let taken: Vec<(i32, i32)> =
+            sqlx::query_as(TAKEN).bind(taker.0).fetch_all(&self.pool).await?;
+        Ok(taken.into_iter().map(Estate::of_columns).collect())
+    }
+
     pub(crate) async fn recover(
         &self,
         estate: Estate,
@@ -319,12 +328,8 @@ async fn begin_life(
         .bind(host)
         .execute(&mut *transaction)
         .await?;
-    let taken: Vec<(i32, i32)> = sqlx::query_as(
-        "SELECT node, taken_epoch FROM node WHERE taken_by = $1 AND taken_epoch IS NOT NULL ORDER BY node",
-    )
-    .bind(node)
-    .fetch_all(&mut *transaction)
-    .await?;
+    let taken: Vec<(i32, i32)> =
+        sqlx::query_as(TAKEN).bind(node).fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
     let estates = [(node, epoch)].into_iter().chain(taken).map(Estate::of_columns).collect();
     Ok(Lease { node: NodeNo(node), epoch: Epoch(epoch), estates })

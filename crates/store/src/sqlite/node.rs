@@ -219,6 +219,11 @@ impl SqliteStore {
         Ok(None)
     }
 
+    #[expect(clippy::unused_async, reason = "the same function on both back ends")]
+    pub(crate) async fn taken(&self, _taker: NodeNo) -> Result<Vec<Estate>, StoreError> {
+        Ok(Vec::new())
+    }
+
     pub(crate) async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError> {
         let mut rows = Vec::new();
         for id in ids {
