@@ -64,12 +64,18 @@ def write(result, path):
     if "overload" in figures:
         over = figures["overload"]
         out.append(f"| overload at twice the capacity for {options['overload']} s: goodput | {number(over['goodput %'])} % of the capacity | 90 % | |")
+    if "soak" in figures:
+        soak = figures["soak"]
+        steady = [f"{number(soak[name + ' after a quarter'])} to {number(soak[name + ' at the end'])}" for name in ("MB", "descriptors")]
+        out.append(f"| {soak['minutes']['median']:.0f} minutes at {soak['per second']['median']:,.0f} a second: resident MB | {steady[0]} | flat | |")
+        out.append(f"| the same: open descriptors | {steady[1]} | flat | |")
     out += ["", "## Distance to the floor", "",
             "The floor is a relay on one thread that parses nothing (`benches`, binary `floor`), in the same run; with two group commits "
             "of a row of the same size in the same server, and with none.", "",
             "| | a second | p50 ms | p99 ms | CPU µs | Postgres CPU µs |", "|---|---|---|---|---|---|"]
     for row, what in (("closed-256", "Interlock, 256 connections"), ("floor-256", "floor with two commits, 256"),
-                      ("floor-256-plain", "floor without a store, 256"), ("closed-64", "Interlock, 64"), ("floor-64", "floor with two commits, 64")):
+                      ("floor-256-plain", "floor without a store, 256"), ("closed-64", "Interlock, 64"), ("floor-64", "floor with two commits, 64"),
+                      ("soak", "Interlock, soak"), ("floor-soak", "floor with two commits, at the soak's rate")):
         if row in figures:
             own = figures[row]
             cells = [own.get(key, "") for key in ("per second", "p50 ms", "p99 ms")]

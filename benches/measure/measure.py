@@ -44,6 +44,7 @@ ROWS = {
     "idle": (rows.idle, "once"),
     "overload": (heavy.overload, "once"),
     "soak": (rows.soak, "once"),
+    "floor-soak": (rows.floor_soak, "once"),
 }
 
 

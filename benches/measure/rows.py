@@ -131,34 +131,44 @@ def sqlite(context, daemon=None):
         switch.end()
 
 
+def relayed(context, store, *arguments):
+    """One load against the relay that parses nothing."""
+    postgres, name = context.postgres, context.postgres.fresh()
+    listen, issuer = free_port(), free_port()
+    answers = subprocess.Popen([INTERLOCK, "issuer", "--listen", f"127.0.0.1:{issuer}", "--dialect", "cup-pos"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    relay = None
+    try:
+        wait_for("the issuer", lambda: Switch.listens(issuer))
+        command = [FLOOR, "--listen", f"127.0.0.1:{listen}", "--upstream", f"127.0.0.1:{issuer}"]
+        relay = subprocess.Popen(command + (["--store", postgres.url(name)] if store else []),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("the relay", lambda: Switch.listens(listen))
+        own, other = cpu_seconds(relay.pid), cpu_seconds(postgres.process.pid, True)
+        summary = bench(listen, None, *arguments)
+        # the two seconds of warm-up cost too
+        purchases = summary["answered"] * (summary["seconds"] + 2) / max(0.001, summary["seconds"])
+        return {**latencies(summary), "relay CPU us": (cpu_seconds(relay.pid) - own) * MICRO / purchases,
+                "postgres CPU us": (cpu_seconds(postgres.process.pid, True) - other) * MICRO / purchases,
+                "load CPU us": summary["own_cpu"], "command": summary["command"]}
+    finally:
+        for process in (relay, answers):
+            if process:
+                process.terminate()
+                process.wait()
+        postgres.drop(name)
+
+
 def floor(connections, store):
-    """The relay that parses nothing, on the same machine in the same run; with two group commits or with none."""
-    def round_of(context):
-        postgres, name = context.postgres, context.postgres.fresh()
-        listen, issuer = free_port(), free_port()
-        answers = subprocess.Popen([INTERLOCK, "issuer", "--listen", f"127.0.0.1:{issuer}", "--dialect", "cup-pos"],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        relay = None
-        try:
-            wait_for("the issuer", lambda: Switch.listens(issuer))
-            command = [FLOOR, "--listen", f"127.0.0.1:{listen}", "--upstream", f"127.0.0.1:{issuer}"]
-            relay = subprocess.Popen(command + (["--store", postgres.url(name)] if store else []),
-                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            wait_for("the relay", lambda: Switch.listens(listen))
-            own, other = cpu_seconds(relay.pid), cpu_seconds(postgres.process.pid, True)
-            summary = bench(listen, None, "--closed", "--connections", str(connections),
-                            "--duration", f"{context.seconds + 2}s")
-            purchases = summary["answered"] * (context.seconds + 2) / max(0.001, summary["seconds"])
-            return {**latencies(summary), "relay CPU us": (cpu_seconds(relay.pid) - own) * MICRO / purchases,
-                    "postgres CPU us": (cpu_seconds(postgres.process.pid, True) - other) * MICRO / purchases,
-                    "load CPU us": summary["own_cpu"], "command": summary["command"]}
-        finally:
-            for process in (relay, answers):
-                if process:
-                    process.terminate()
-                    process.wait()
-            postgres.drop(name)
-    return round_of
+    """The relay on the same machine in the same run; with two group commits or with none."""
+    return lambda context: relayed(context, store, "--closed", "--connections", str(connections), "--duration",
+                                   f"{context.seconds + 2}s")
+
+
+def floor_soak(context):
+    """What machine and database do to latency in five minutes at the soak's rate."""
+    return relayed(context, True, "--rate", str(int(context.soak_rate)), "--connections", "256", "--duration",
+                   f"{min(300, context.soak)}s")
 
 
 def codec(context):

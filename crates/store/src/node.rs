@@ -90,11 +90,13 @@ pub struct Beat {
     pub lowest_open: TxnId,
     /// Whether its epoch was set by a take-over, so that there is nothing left to take.
     pub taken: bool,
+    /// Who conducts its estate, below which epoch, until it returns.
+    pub heir: Option<(NodeNo, Epoch)>,
 }
 
 impl Beat {
     pub(crate) fn of_columns(
-        (node, name, host, count, lowest_open, epoch, taken_epoch): BeatColumns,
+        (node, name, host, count, lowest_open, epoch, taken_by, taken_epoch): BeatColumns,
     ) -> Self {
         Self {
             node: NodeNo(node),
@@ -104,7 +106,15 @@ impl Beat {
             count,
             lowest_open: TxnId(image::count(lowest_open)),
             taken: taken_epoch == Some(epoch),
+            heir: taken_by.map(NodeNo).zip(taken_epoch.map(Epoch)),
         }
+    }
+
+    /// Its estate, where `own` is the heir.
+    #[must_use]
+    pub fn estate_of(&self, own: NodeNo) -> Option<Estate> {
+        let (heir, below) = self.heir?;
+        (heir == own).then_some(Estate { node: self.node, below })
     }
 }
 
@@ -112,8 +122,8 @@ impl Beat {
 pub(crate) const BEAT: &str = "UPDATE node SET beat = beat + 1, lowest_open = coalesce($1, lowest_open) \
      WHERE node = $2 AND EXISTS (SELECT 1 FROM fence WHERE fence.node = $2 AND lane = 1 AND epoch = $3)";
 
-/// Node, name, host, beats, lowest open number, epoch, epoch of the last take-over.
-pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>);
+/// Node, name, host, beats, lowest open number, epoch, who took it over, epoch of that.
+pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>, Option<i32>);
 
 /// Says which other nodes are dead: those whose beat stood still for the whole patience while one's own beats succeeded.
 /// Told the time on one's own monotonic clock; nothing is compared between clocks.
@@ -176,6 +186,7 @@ mod tests {
             count,
             lowest_open: TxnId(0),
             taken: false,
+            heir: None,
         }
     }
 

@@ -120,16 +120,6 @@ impl Store {
         uncancelled!(self, own => own.take_over(taker, node, seen))
     }
 
-    /// The estates of nodes that this one took over and that did not return: a take-over that failed may have happened all
-    /// the same, and then nobody else asks for them.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn taken(&self, lease: &Lease) -> Result<Vec<Estate>, StoreError> {
-        let taker = lease.node;
-        either!(self, own => own.taken(taker))
-    }
-
     /// In-flight rows of an estate with numbers above `after`, by number, at most `limit`; fewer mean that there are no
     /// more.
     ///

@@ -68,6 +68,8 @@ pub(crate) struct Issuer {
     /// Other owed reversals whose attempt is due, in order.
     pub(crate) ready: VecDeque<Key>,
     pub(crate) pace: Pace,
+    /// Reversals that had their turn, fresh or not.
+    pub(crate) turns: u32,
 }
 
 #[derive(Debug)]
@@ -90,6 +92,8 @@ pub(crate) struct Core {
     /// Whether `Timer::Pace` is armed.
     pub(crate) paced: bool,
     pub(crate) store_up: bool,
+    /// Whether nothing of a backlog is begun any more.
+    pub(crate) stopping: bool,
     pub(crate) draining: bool,
     /// Transactions for whose answer somebody waits.
     pub(crate) awaited: usize,
@@ -114,6 +118,7 @@ impl Core {
             pumps: BTreeSet::new(),
             paced: false,
             store_up: true,
+            stopping: false,
             draining: false,
             awaited: 0,
             alone: Vec::new(),
@@ -142,6 +147,7 @@ impl Core {
                             fresh: VecDeque::new(),
                             ready: VecDeque::new(),
                             pace: Pace::default(),
+                            turns: 0,
                         },
                     );
                 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// Twice the time-out of an issuer whose time-out is not known: long enough for any.
 const UNKNOWN_TWICE: Duration = Duration::from_secs(120);
+/// One in so many is of the backlog, however many first attempts there are: repeats do not starve.
+const BACKLOG_EVERY: u32 = 8;
 /// Reversals that may always be out at an issuer, however far behind the store is.
 const FEW: usize = 4;
 
@@ -43,22 +45,30 @@ impl Engine {
         if issuer.links.is_empty() || issuer.reversals_out >= most {
             return None;
         }
-        let backlog = !issuer.ready.is_empty() && !self.core.draining;
+        let backlog = !issuer.ready.is_empty() && !self.core.stopping;
         if issuer.fresh.is_empty() && !backlog {
             return None;
         }
         // What their answers write must not fill the store's room, or sales would be shed for it (M16): a few at a time
         // then, of which one that is stuck blocks no other (M4).
         let behind = self.core.records.len() >= self.core.config.max_store_lag.div_ceil(4);
-        let held = behind && issuer.reversals_out >= (most / 8).max(FEW);
-        if !held && let Some(key) = issuer.fresh.pop_front() {
-            return Some(key);
-        }
-        if held || !issuer.pace.take(now.mono) {
+        if behind && issuer.reversals_out >= (most / 8).max(FEW) {
             self.core.pace_again(now);
             return None;
         }
-        issuer.ready.pop_front()
+        issuer.turns = issuer.turns.wrapping_add(1);
+        let backlog_first = backlog && issuer.turns.is_multiple_of(BACKLOG_EVERY);
+        if !backlog_first && let Some(key) = issuer.fresh.pop_front() {
+            return Some(key);
+        }
+        if backlog && issuer.pace.take(now.mono) {
+            return issuer.ready.pop_front();
+        }
+        let key = issuer.fresh.pop_front();
+        if key.is_none() {
+            self.core.pace_again(now);
+        }
+        key
     }
 
     /// Those that were held back ask again.
@@ -205,6 +215,9 @@ impl Txn {
             return self.set_sending(Sending::Idle, core);
         }
         self.set_sending(Sending::Ready, core);
+        // what never came to the wire is still a first attempt
+        let tried = self.duty.written_once || self.duty.attempts > 0;
+        let turn = if tried { turn } else { Turn::First };
         if let Some(known) = core.issuers.get_mut(&issuer) {
             match turn {
                 Turn::First => known.fresh.push_back(self.row.key),

@@ -111,6 +111,7 @@ impl Engine {
             Event::StoreDown => self.core.store_up = false,
             Event::StoreUp => self.on_store_up(now),
             Event::Recovered(found) => self.on_recovered(now, *found),
+            Event::Stopping => self.core.stopping = true,
             Event::Drain => self.on_drain(now),
         }
         self.pump_all(now);

@@ -126,6 +126,7 @@ impl Engine {
 
     /// The drain's time is over: what is in flight is timed out (M3); what was not yet handed to a link is never sent.
     pub(crate) fn on_drain(&mut self, now: Now) {
+        self.core.stopping = true;
         self.core.draining = true;
         let open: Vec<Key> = self.core.in_flight.iter().filter_map(|id| self.key_of(*id)).collect();
         for key in open {

@@ -223,7 +223,10 @@ impl Driver {
                 self.engine.handle(now, Event::LinkDown { issuer, link });
             }
             Input::Configure(config) => self.engine.reconfigure(config),
-            Input::ShowIdle => self.show_idle = true,
+            Input::Stopping => {
+                self.show_idle = true;
+                self.engine.handle(now, Event::Stopping);
+            }
             Input::Drain => {
                 self.draining = true;
                 self.engine.handle(now, Event::Drain);

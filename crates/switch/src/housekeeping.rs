@@ -1,6 +1,10 @@
 //! What a node does beside transactions: its beat, numbers, recovery, and the care of nodes that fell silent.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use store::{Estate, Lease, SilenceTracker, Store, StoreError, TakenOver};
 use switch_core::{Event, Found, NodeNo, TxnId};
@@ -112,8 +116,6 @@ trait Rows {
         after: TxnId,
         most: u32,
     ) -> Result<Vec<Found>, StoreError>;
-    /// What this node has taken over in all.
-    async fn taken(&self, own: &Lease) -> Result<Vec<Estate>, StoreError>;
 }
 
 impl Rows for Store {
@@ -132,10 +134,6 @@ impl Rows for Store {
         most: u32,
     ) -> Result<Vec<Found>, StoreError> {
         self.recover(estate, after, most).await
-    }
-
-    async fn taken(&self, own: &Lease) -> Result<Vec<Estate>, StoreError> {
-        self.taken(own).await
     }
 }
 
@@ -191,9 +189,11 @@ impl Hands<'_> {
 /// again, until the engine has it (M4, M14).
 #[derive(Debug)]
 struct Adoption {
-    /// Whether a take-over failed: it may have happened all the same, and nobody else would conduct what it took.
-    unsure: bool,
-    /// All that this node owes is read again, from behind this number.
+    /// Every estate that this life has been told of.
+    known: BTreeSet<Estate>,
+    /// Whether all that this node owes is to be read again.
+    again: bool,
+    /// It is being read again, from behind this number.
     again_after: Option<TxnId>,
     owed: VecDeque<TxnId>,
     /// Reversals read at once: fewer after a read that failed, so that one bad row keeps no other back.
@@ -201,29 +201,37 @@ struct Adoption {
     estates: VecDeque<Estate>,
 }
 
-impl Default for Adoption {
-    fn default() -> Self {
+impl Adoption {
+    /// Nothing yet beside the estates of the lease, which were handed over at the start.
+    fn new(lease: &Lease) -> Self {
         Self {
-            unsure: false,
+            known: lease.estates.iter().copied().collect(),
+            again: false,
             again_after: None,
             owed: VecDeque::new(),
             part: WHOLE,
             estates: VecDeque::new(),
         }
     }
-}
 
-impl Adoption {
     fn add(&mut self, taken: TakenOver) {
         self.owed.extend(taken.adopted);
+        self.known.extend(&taken.estates);
         self.estates.extend(taken.estates);
     }
 
+    /// An estate is this node's as the database has it. If nobody told it here, the answer to its take-over was lost:
+    /// whoever took it would not know it, and nobody else would conduct it.
+    fn find(&mut self, estate: Estate) {
+        if self.known.insert(estate) {
+            tracing::warn!(node = estate.node.0, "a take-over is found whose answer was lost");
+            self.estates.push_back(estate);
+            self.again = true;
+        }
+    }
+
     fn is_done(&self) -> bool {
-        !self.unsure
-            && self.again_after.is_none()
-            && self.owed.is_empty()
-            && self.estates.is_empty()
+        !self.again && self.again_after.is_none() && self.owed.is_empty() && self.estates.is_empty()
     }
 
     /// Hands on what was taken over, as much as fits into a turn; the rest, and what failed, comes with the next turn.
@@ -233,26 +241,30 @@ impl Adoption {
         own: &Lease,
         hands: &Hands<'_>,
     ) -> Result<(), StoreError> {
-        if self.unsure {
-            self.estates = store.taken(own).await?.into();
-            (self.unsure, self.again_after) = (false, Some(TxnId(0)));
-        }
-        // What fails must not keep the other back.
-        let owed = self.hand_owed(store, own, hands).await;
-        self.hand_estates(store, hands).await.and(owed)
+        // What fails must not keep the others back.
+        let owed = self.hand_owed(store, hands).await;
+        let again = self.hand_again(store, own, hands).await;
+        self.hand_estates(store, hands).await.and(again).and(owed)
     }
 
-    async fn hand_owed(
+    async fn hand_again(
         &mut self,
         store: &impl Rows,
         own: &Lease,
         hands: &Hands<'_>,
     ) -> Result<(), StoreError> {
+        if self.again_after.is_none() && std::mem::take(&mut self.again) {
+            self.again_after = Some(TxnId(0));
+        }
         while let Some(after) = self.again_after
             && Instant::now() < hands.until
         {
             self.again_after = hands.over(store.owed(own.node, after, CHUNK).await?).await;
         }
+        Ok(())
+    }
+
+    async fn hand_owed(&mut self, store: &impl Rows, hands: &Hands<'_>) -> Result<(), StoreError> {
         while !self.owed.is_empty() && Instant::now() < hands.until {
             let part = self.owed.len().min(self.part);
             let ids: Vec<TxnId> = self.owed.iter().take(part).copied().collect();
@@ -336,7 +348,7 @@ impl Keeper {
         mut beaten: watch::Receiver<()>,
     ) {
         let mut tracker = SilenceTracker::new(self.lease.node);
-        let mut adoption = Adoption::default();
+        let mut adoption = Adoption::new(&self.lease);
         let mut beats = 0_u32;
         loop {
             tokio::select! {
@@ -366,18 +378,15 @@ impl Keeper {
         adoption: &mut Adoption,
     ) -> Result<(), StoreError> {
         let beats = self.store.beats().await?;
+        for estate in beats.iter().filter_map(|beat| beat.estate_of(self.lease.node)) {
+            adoption.find(estate);
+        }
         for (node, seen) in tracker.observe(clock::mono(), &beats) {
-            match self.store.take_over(&self.lease, node, seen).await {
-                Ok(None) => {}
-                Ok(Some(taken)) => {
-                    let owed = taken.adopted.len();
-                    tracing::warn!(node = node.0, owed, "a silent node is taken over");
-                    adoption.add(taken);
-                }
-                Err(error) => {
-                    adoption.unsure = true;
-                    return Err(error);
-                }
+            // One that fails may have happened all the same: then the next beats tell it.
+            if let Some(taken) = self.store.take_over(&self.lease, node, seen).await? {
+                let owed = taken.adopted.len();
+                tracing::warn!(node = node.0, owed, "a silent node is taken over");
+                adoption.add(taken);
             }
         }
         Ok(())
@@ -468,11 +477,6 @@ mod tests {
             self.rows(more.map(TxnId))
         }
 
-        async fn taken(&self, _own: &Lease) -> Result<Vec<Estate>, StoreError> {
-            self.rows(std::iter::empty())?;
-            Ok(estates())
-        }
-
         async fn recover(
             &self,
             estate: Estate,
@@ -498,12 +502,16 @@ mod tests {
         ids
     }
 
+    fn estate(node: i32) -> Estate {
+        Estate { node: NodeNo(node), below: Epoch(9) }
+    }
+
     fn estates() -> Vec<Estate> {
-        [2, 3].map(|node| Estate { node: NodeNo(node), below: Epoch(9) }).to_vec()
+        [2, 3].map(estate).to_vec()
     }
 
     fn lease() -> Lease {
-        Lease { node: NodeNo(1), epoch: Epoch(1), estates: Vec::new() }
+        Lease { node: NodeNo(1), epoch: Epoch(9), estates: vec![estate(1)] }
     }
 
     fn flaky(in_flight: u64) -> Flaky {
@@ -535,7 +543,7 @@ mod tests {
 
     #[tokio::test]
     async fn m14_reads_that_fail_during_a_take_over_lose_nothing() {
-        let mut adoption = Adoption::default();
+        let mut adoption = Adoption::new(&lease());
         adoption.add(TakenOver { estates: estates(), adopted: (1..=5_000).map(TxnId).collect() });
         let (owed, mut in_flight, failures) = adopted(&flaky(2_500), adoption).await;
         assert!((2..40).contains(&failures), "{failures} turns failed");
@@ -547,7 +555,11 @@ mod tests {
 
     #[tokio::test]
     async fn m14_a_take_over_whose_answer_was_lost_is_found_again() {
-        let adoption = Adoption { unsure: true, ..Adoption::default() };
+        let mut adoption = Adoption::new(&lease());
+        let [own, first, second] = [1, 2, 3].map(estate);
+        for estate in [own, first, second, first] {
+            adoption.find(estate);
+        }
         let (mut owed, mut in_flight, failures) = adopted(&flaky(2_500), adoption).await;
         assert!((2..40).contains(&failures), "{failures} turns failed");
         owed.dedup();
@@ -558,7 +570,7 @@ mod tests {
     #[tokio::test]
     async fn m4_a_row_that_cannot_be_read_keeps_no_other_back() {
         let store = Flaky { bad: Some(TxnId(1_234)), ..flaky(2_500) };
-        let mut adoption = Adoption::default();
+        let mut adoption = Adoption::new(&lease());
         adoption.add(TakenOver { estates: estates(), adopted: (1..=5_000).map(TxnId).collect() });
         let (owed, mut in_flight, failures) = adopted(&store, adoption).await;
         assert_eq!(failures, 40, "it is tried for ever");
@@ -572,7 +584,7 @@ mod tests {
         let (inputs, mut taken) = Inputs::channel();
         let shown = Shown::default();
         let owed: Vec<TxnId> = (1..=10).map(TxnId).collect();
-        let mut adoption = Adoption::default();
+        let mut adoption = Adoption::new(&lease());
         adoption.add(TakenOver { estates: Vec::new(), adopted: owed.clone() });
         let hands = Hands { inputs: &inputs, shown: &shown, until: Instant::now() };
         adoption.go_on(&flaky(0), &lease(), &hands).await.expect("nothing was read");

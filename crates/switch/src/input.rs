@@ -35,8 +35,8 @@ pub(crate) enum Input {
     LinkDown(Name, LinkId),
     /// New settings.
     Configure(EngineConfig),
-    /// From now on show whether anything is under way.
-    ShowIdle,
+    /// The node is about to stop: from now on show whether anything is under way.
+    Stopping,
     /// Take nothing new and conclude everything (M16).
     Drain,
     /// Another process has this node's place: this one must end.

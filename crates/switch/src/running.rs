@@ -157,7 +157,7 @@ impl Running {
         let limit = Instant::now() + self.parts.settings.node.drain_timeout;
         tracing::info!("draining");
         self.parts.stopping.cancel();
-        self.parts.inputs.send(Input::ShowIdle);
+        self.parts.inputs.send(Input::Stopping);
         self.parts.connections.close();
         // Answered or not, connections end once nothing waits on them.
         let _ = timeout_at(limit, self.parts.connections.wait()).await;

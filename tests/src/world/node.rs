@@ -351,6 +351,7 @@ impl World {
         self.nodes[node].accepting = false;
         let over = self.now + self.rng.range(0, 20) * SEC;
         self.nodes[node].draining = Some(over);
+        self.feed(node, Event::Stopping);
         self.plan(node, 50 * MS, Proc::DrainPoll);
     }
 

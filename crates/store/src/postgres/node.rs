@@ -26,9 +26,6 @@ const LEASES: i32 = 0x494c_4e4f;
 const LEASE_TRIES: u32 = 40;
 const LEASE_EVERY: Duration = Duration::from_millis(50);
 
-/// What a node took over from nodes that did not return.
-const TAKEN: &str = "SELECT node, taken_epoch FROM node WHERE taken_by = $1 AND taken_epoch IS NOT NULL ORDER BY node";
-
 /// The session that holds the lease.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -136,7 +133,7 @@ impl PostgresStore {
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
         let rows: Vec<BeatColumns> = sqlx::query_as(
-            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_epoch \
+            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch \
              FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
         )
         .fetch_all(&self.pool)
@@ -187,12 +184,6 @@ impl PostgresStore {
             estates: estates.into_iter().map(Estate::of_columns).collect(),
             adopted: adopted.into_iter().map(|id| TxnId(count(id))).collect(),
         }))
-    }
-
-    pub(crate) async fn taken(&self, taker: NodeNo) -> Result<Vec<Estate>, StoreError> {
-        let taken: Vec<(i32, i32)> =
-            sqlx::query_as(TAKEN).bind(taker.0).fetch_all(&self.pool).await?;
-        Ok(taken.into_iter().map(Estate::of_columns).collect())
     }
 
     pub(crate) async fn recover(
@@ -328,8 +319,12 @@ async fn begin_life(
         .bind(host)
         .execute(&mut *transaction)
         .await?;
-    let taken: Vec<(i32, i32)> =
-        sqlx::query_as(TAKEN).bind(node).fetch_all(&mut *transaction).await?;
+    let taken: Vec<(i32, i32)> = sqlx::query_as(
+        "SELECT node, taken_epoch FROM node WHERE taken_by = $1 AND taken_epoch IS NOT NULL ORDER BY node",
+    )
+    .bind(node)
+    .fetch_all(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     let estates = [(node, epoch)].into_iter().chain(taken).map(Estate::of_columns).collect();
     Ok(Lease { node: NodeNo(node), epoch: Epoch(epoch), estates })

@@ -165,7 +165,7 @@ impl SqliteStore {
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
         let rows: Vec<BeatColumns> = sqlx::query_as(
-            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_epoch \
+            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch \
              FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
         )
         .fetch_all(&self.readers)
@@ -217,11 +217,6 @@ impl SqliteStore {
         _seen: Epoch,
     ) -> Result<Option<TakenOver>, StoreError> {
         Ok(None)
-    }
-
-    #[expect(clippy::unused_async, reason = "the same function on both back ends")]
-    pub(crate) async fn taken(&self, _taker: NodeNo) -> Result<Vec<Estate>, StoreError> {
-        Ok(Vec::new())
     }
 
     pub(crate) async fn read_owed(&self, ids: &[TxnId]) -> Result<Vec<Found>, StoreError> {

@@ -435,6 +435,7 @@ fn m4_what_becomes_owed_goes_before_a_backlog() {
 
 #[test]
 fn m4_a_drain_begins_nothing_of_a_backlog() {
+    assert_eq!(owed_behind_a_backlog(|rig| rig.tell(Event::Stopping)), ["reverse"]);
     assert_eq!(owed_behind_a_backlog(|rig| rig.tell(Event::Drain)), ["reverse"]);
 }
 
