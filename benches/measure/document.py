@@ -75,6 +75,7 @@ def write(result, path):
             "| | a second | p50 ms | p99 ms | CPU µs | Postgres CPU µs |", "|---|---|---|---|---|---|"]
     for row, what in (("closed-256", "Interlock, 256 connections"), ("floor-256", "floor with two commits, 256"),
                       ("floor-256-plain", "floor without a store, 256"), ("closed-64", "Interlock, 64"), ("floor-64", "floor with two commits, 64"),
+                      ("open-10000", "Interlock, open loop at 10,000 a second"), ("floor-open-10000", "floor with two commits, the same"),
                       ("soak", "Interlock, soak"), ("floor-soak", "floor with two commits, at the soak's rate")):
         if row in figures:
             own = figures[row]

@@ -34,6 +34,7 @@ ROWS = {
     "sqlite-256": (rows.sqlite, "turns"),
     "floor-256": (rows.floor(256, True), "turns"),
     "floor-64": (rows.floor(64, True), "turns"),
+    "floor-open-10000": (rows.floor_opened, "turns"),
     "floor-256-plain": (rows.floor(256, False), "turns"),
     "old-rows": (heavy.against_filled(9, 1), "turns"),
     "today-rows": (heavy.against_filled(0, 10), "turns"),

@@ -165,6 +165,11 @@ def floor(connections, store):
                                    f"{context.seconds + 2}s")
 
 
+def floor_opened(context):
+    """What machine and database do to latency at 10,000 a second."""
+    return relayed(context, True, "--rate", "10000", "--connections", "256", "--duration", f"{context.seconds + 4}s")
+
+
 def floor_soak(context):
     """What machine and database do to latency in five minutes at the soak's rate."""
     return relayed(context, True, "--rate", str(int(context.soak_rate)), "--connections", "256", "--duration",
