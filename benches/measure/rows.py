@@ -167,7 +167,7 @@ def floor(connections, store):
 
 def floor_opened(context):
     """What machine and database do to latency at 10,000 a second."""
-    return relayed(context, True, "--rate", "10000", "--connections", "256", "--duration", f"{context.seconds + 4}s")
+    return relayed(context, True, "--rate", "10000", "--connections", "256", "--duration", f"{context.seconds + 2}s")
 
 
 def floor_soak(context):
