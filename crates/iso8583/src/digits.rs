@@ -30,14 +30,16 @@ pub(crate) const fn hex_digit(nibble: u8) -> u8 {
 }
 
 /// `bytes` as upper-case hexadecimal text.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
+#[must_use]
+pub fn to_hex(bytes: &[u8]) -> String {
     let mut text = vec![0; bytes.len() * 2];
     word::write_hex(bytes, &mut text);
     String::from_utf8(text).unwrap_or_default()
 }
 
 /// The bytes of a hexadecimal text of either case; nothing if it has other characters or an odd length.
-pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_chunks::<2>();
     if !rest.is_empty() {
         return None;

@@ -56,6 +56,7 @@ pub use dialect::{
     Class, Dialect, DialectError, DialectFault, Element, Elements, FormatFault, KindRow, LoadError,
     Meaning, OnSilence, Original, Retry, ReversalPolicy, SHIPPED, Secondary,
 };
+pub use digits::{from_hex, to_hex};
 pub use error::{DecodeError, EncodeError, ErrorKind};
 pub use field::{Content, Encoding, FieldSpec, Length, Padding, Part, Prefix, Privacy};
 pub use framing::{Framing, FramingError};

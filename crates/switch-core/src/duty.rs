@@ -22,7 +22,7 @@ const FEW: usize = 4;
 /// Whose turn an attempt is (M4).
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Turn {
-    /// The first of what became owed in this life: nothing of a backlog goes before it.
+    /// The first of what became owed in this life: of a backlog, one in eight goes before it.
     First,
     /// A repeat, or what an earlier life owed: beside sales it is held back.
     Backlog,

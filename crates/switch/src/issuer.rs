@@ -1,7 +1,7 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
 use bytes::Bytes;
-use iso8583::{Class, Content, Dialect, Element, Kind, Message, Mti, Pan};
+use iso8583::{Class, Content, Dialect, Element, Kind, Message, Mti, Pan, from_hex, to_hex};
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
 
@@ -63,22 +63,8 @@ fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
     if spec.content == Content::Binary {
         message.set_binary(55, &bytes);
     } else {
-        message.set_text(55, &hex(&bytes));
+        message.set_text(55, &to_hex(&bytes));
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'7' + nibble };
-    let text: Vec<[u8; 2]> =
-        bytes.iter().map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect();
-    String::from_utf8(text.into_flattened()).unwrap_or_default()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let byte = |&[high, low]: &[u8; 2]| Some(digit(high)? << 4 | digit(low)?);
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
@@ -274,7 +260,7 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
         if number == 55 {
             let text = dialect.field(55).is_some_and(|spec| spec.content != Content::Binary);
             let chip = if text {
-                message.text(55).and_then(|text| unhex(text.trim_end()))
+                message.text(55).and_then(|text| from_hex(text.trim_end().as_bytes()))
             } else {
                 message.binary(55).map(std::borrow::Cow::into_owned)
             };

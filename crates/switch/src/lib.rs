@@ -22,6 +22,7 @@ mod journal;
 mod listener;
 mod pacer;
 mod reader;
+mod recovery;
 mod reply;
 mod router;
 mod routes;

@@ -31,6 +31,7 @@ use crate::{
     listener::{Bound, Port, bind},
     pacer::Pacer,
     reader::read_rows,
+    recovery,
     running::{Parts, Running},
     telemetry,
 };
@@ -100,7 +101,7 @@ impl Switch {
         // Before the recovery, which may take longer than others wait for a silent node.
         let (beaten, beats) = watch::channel(());
         let beating = tokio::spawn(keeper.clone().beat(ending.clone(), beaten));
-        if let Err(error) = housekeeping::recover_all(&store, &lease, &inputs, &shown).await {
+        if let Err(error) = recovery::recover_all(&store, &lease, &inputs, &shown).await {
             ending.cancel();
             return Err(error.into());
         }
