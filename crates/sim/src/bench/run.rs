@@ -66,6 +66,8 @@ const HAND_OUT: Duration = Duration::from_micros(200);
 const TOLERATED: u64 = 2_000;
 /// The part of its thread that the load may use.
 const BUSY: f64 = 0.95;
+/// Of a shorter run the share of the processor says nothing: a handful of sales ends within one turn of the thread.
+const JUDGED_FROM: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(20);
 /// Progress is told, and terminals try again, once in so many ticks.
 const TOLD: u32 = 10;
@@ -318,7 +320,9 @@ fn summarize(floor: &Floor, options: &BenchOptions, of: Measured) -> Summary {
     let answered = f64::from(u32::try_from(stats.answered.max(1)).unwrap_or(u32::MAX));
     let busy = cpu.as_secs_f64() / measured.as_secs_f64().max(0.001);
     let own = Percentiles::of(&stats.own);
-    let reasons = own_faults(&own, &Percentiles::of(&stats.latency), busy);
+    let long_enough = measured >= JUDGED_FROM;
+    let reasons =
+        own_faults(&own, &Percentiles::of(&stats.latency), if long_enough { busy } else { 0.0 });
     Summary {
         target: options.target.clone(),
         dialect: floor.dialect.name().to_owned(),
