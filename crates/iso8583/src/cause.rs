@@ -62,6 +62,8 @@ causes! {
     CardNotPermitted = 13, "card-not-permitted";
     /// Over a limit: 61.
     OverLimit = 14, "over-limit";
+    /// The original was not approved: 12.
+    OriginalNotApproved = 23, "original-not-approved";
     /// The original was not found, is another terminal's, settled, or beyond its horizon: 25.
     OriginalNotFound = 15, "original-not-found";
     /// The original is already undone, or too old: 22.

@@ -5,6 +5,7 @@ mod fields;
 mod identity;
 mod kinds;
 mod meaning;
+mod original;
 mod parse;
 mod shipped;
 
@@ -19,8 +20,9 @@ use crate::plan::Plan;
 
 pub use faults::{DialectError, Fault as DialectFault};
 pub use identity::{Element, Elements, Original};
-pub use kinds::{FormatFault, KindRow, OnSilence};
+pub use kinds::{FormatFault, KindRow};
 pub use meaning::{Class, Meaning, Retry};
+pub use original::{NamedBy, OriginalRule, Side, Takes};
 pub use parse::LoadError;
 pub use shipped::SHIPPED;
 

@@ -54,7 +54,8 @@ pub use cause::Cause;
 pub use code::{Code, CodeError};
 pub use dialect::{
     Class, Dialect, DialectError, DialectFault, Element, Elements, FormatFault, KindRow, LoadError,
-    Meaning, OnSilence, Original, Retry, ReversalPolicy, SHIPPED, Secondary,
+    Meaning, NamedBy, Original, OriginalRule, Retry, ReversalPolicy, SHIPPED, Secondary, Side,
+    Takes,
 };
 pub use digits::{from_hex, to_hex};
 pub use error::{DecodeError, EncodeError, ErrorKind};
@@ -62,7 +63,7 @@ pub use field::{Content, Encoding, FieldSpec, Length, Padding, Part, Prefix, Pri
 pub use framing::{Framing, FramingError};
 pub use header::{Header, HeaderLayout};
 pub use json::{decode_error_json, encode_error_json, from_json, to_json};
-pub use kind::Kind;
+pub use kind::{Kind, OnSilence};
 pub use lines::{decode_line, decode_table, encode_line};
 pub use message::Message;
 pub use mti::{Mti, MtiError};

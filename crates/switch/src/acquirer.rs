@@ -43,8 +43,25 @@ const fn part(kind: Kind) -> Part {
         | Kind::Completion
         | Kind::CompletionVoid
         | Kind::CompletionAdvice
+        | Kind::Instalment
+        | Kind::InstalmentVoid
+        | Kind::Points
+        | Kind::PointsVoid
+        | Kind::OfflineSale
+        | Kind::Adjustment
+        | Kind::Tip
+        | Kind::OfflineUpload
+        | Kind::OfflineRefund
+        | Kind::ScriptResult
         | Kind::SignOn
-        | Kind::SignOff => Part::Unsupported,
+        | Kind::SignOff
+        | Kind::Settlement
+        | Kind::BatchUpload
+        | Kind::BatchDetail
+        | Kind::BatchChip
+        | Kind::BatchEnd
+        | Kind::Parameters
+        | Kind::StatusReport => Part::Unsupported,
     }
 }
 

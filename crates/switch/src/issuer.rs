@@ -171,7 +171,9 @@ pub(crate) fn network(
     if row.required.contains(&32) {
         message.set_text(32, &directory.acquirer.institution);
     }
-    if let (Some(element), Some(code)) = (dialect.elements().network_code, &row.network_code) {
+    if let (Some(element), Some(code)) =
+        (dialect.elements().network_code, row.network_codes.first())
+    {
         put_element(dialect, &mut message, element, code)?;
     }
     Some(message)

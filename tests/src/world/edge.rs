@@ -27,7 +27,7 @@ fn code_of(cause: Cause) -> Code {
         Cause::Format => "30",
         Cause::UnknownMerchant => "03",
         Cause::UnknownTerminal => "97",
-        Cause::NotSupported | Cause::AfterReversal => "12",
+        Cause::NotSupported | Cause::AfterReversal | Cause::OriginalNotApproved => "12",
         Cause::NoRoute => "15",
         Cause::TerminalNotPermitted => "58",
         Cause::CardNotPermitted => "57",

@@ -104,6 +104,26 @@ impl Section {
         converted
     }
 
+    /// A text, or a list of texts, each converted.
+    pub(super) fn texts<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        faults: &mut Faults,
+        convert: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.table.remove(name)?;
+        let one = |value: &Value| value.as_str().and_then(&convert);
+        let converted = match &value {
+            Value::Array(list) => list.iter().map(one).collect(),
+            other => one(other).map(|one| vec![one]),
+        };
+        if converted.is_none() {
+            faults.found(&self.key(name), expected, &value);
+        }
+        converted
+    }
+
     /// A whole number from `range`.
     pub(super) fn number(
         &mut self,

@@ -34,6 +34,8 @@ pub struct Elements {
     pub original_batch: Option<Element>,
     /// The trace number of the original: 61.2.
     pub original_stan: Option<Element>,
+    /// The date of the original, MMDD: 61.3.
+    pub original_date: Option<Element>,
     /// The original's data elements: 90.
     pub original_elements: Option<Element>,
     /// The processing code, 3, of which the first two digits tell the kind.
@@ -231,6 +233,7 @@ pub(super) fn elements(
         batch: at("batch", faults),
         original_batch: at("original_batch", faults),
         original_stan: at("original_stan", faults),
+        original_date: at("original_date", faults),
         original_elements: at("original_elements", faults),
         processing_code: at("processing_code", faults).unwrap_or_else(|| usual(3)),
         condition: at("condition", faults),

@@ -3,20 +3,10 @@
 use super::Dialect;
 use super::faults::{Faults, Section, one_of};
 use super::identity::Element;
-use crate::kind::Kind;
+use super::original::{self, OriginalRule, Side};
+use crate::kind::{Kind, OnSilence};
 use crate::message::Message;
 use crate::mti::Mti;
-
-/// What the switch owes when an issuer is silent (M12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnSilence {
-    /// A reversal: the result is unknown and must be undone.
-    Reverse,
-    /// Nothing: nothing was charged.
-    Nothing,
-    /// Delivery: it is repeated until the issuer answers.
-    Deliver,
-}
 
 /// Room for an element's field as text; a longer one is allocated.
 const ROOM: usize = 40;
@@ -34,10 +24,14 @@ pub struct KindRow {
     pub condition: Option<String>,
     /// Its transaction type (60.1).
     pub type_code: Option<String>,
-    /// Its network management code (60.3 or 70).
-    pub network_code: Option<String>,
+    /// Its network management codes (60.3 or 70); the first is the one that is sent.
+    pub network_codes: Vec<String>,
     /// What silence of the issuer asks for.
     pub on_silence: OnSilence,
+    /// What it asks of the transaction that it is about (M11); none where it is about no other.
+    pub original: Option<OriginalRule>,
+    /// On which side of a settlement's totals it counts.
+    pub total: Option<Side>,
     /// Whether it needs a card number: in 2, in track 2 (35) or in track 3 (36).
     pub card: bool,
     /// Fields without which it is answered with the code of a format error.
@@ -71,27 +65,53 @@ fn agrees(
     found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted.as_bytes())
 }
 
-fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
+fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow, condition: bool) -> bool {
     let at = dialect.elements();
+    let network = || {
+        row.network_codes.is_empty()
+            || (row.network_codes.iter())
+                .any(|code| agrees(dialect, message, at.network_code, Some(code), 9))
+    };
     agrees(dialect, message, Some(at.processing_code), row.processing_code.as_deref(), 2)
-        && agrees(dialect, message, at.condition, row.condition.as_deref(), 9)
+        && (!condition || agrees(dialect, message, at.condition, row.condition.as_deref(), 9))
         && agrees(dialect, message, at.type_code, row.type_code.as_deref(), 9)
-        && agrees(dialect, message, at.network_code, row.network_code.as_deref(), 9)
+        && network()
+}
+
+/// The first of these rows that nothing in the message speaks against. Where no type (60.1) tells kinds apart, a
+/// condition (25) that none of them names tells nothing: it is one of the many ways to sell.
+fn first<'d>(
+    dialect: &'d Dialect,
+    message: &Message,
+    of: impl Fn(&KindRow) -> bool,
+) -> Option<&'d KindRow> {
+    let rows = || dialect.kinds().iter().filter(|row| of(row));
+    let found = rows().find(|row| details_agree(dialect, message, row, true));
+    if found.is_some() || dialect.elements().type_code.is_some() {
+        return found;
+    }
+    let named = |row: &KindRow| {
+        let at = dialect.elements().condition;
+        row.condition.is_some() && agrees(dialect, message, at, row.condition.as_deref(), 9)
+    };
+    if rows().any(named) {
+        return None;
+    }
+    rows().find(|row| details_agree(dialect, message, row, false))
 }
 
 pub(super) fn find<'d>(dialect: &'d Dialect, message: &Message) -> Option<&'d KindRow> {
     let mti = message.mti().first_copy();
-    dialect.kinds().iter().find(|row| row.mti == mti && details_agree(dialect, message, row))
+    first(dialect, message, |row| row.mti == mti)
 }
 
 pub(super) fn find_original<'d>(dialect: &'d Dialect, reversal: &Message) -> Option<&'d KindRow> {
     let mti = dialect.original_of(reversal).and_then(|original| original.mti);
     let mti = mti.map(Mti::first_copy);
-    dialect.kinds().iter().find(|row| {
-        row.kind != Kind::Reversal
+    first(dialect, reversal, |row| {
+        row.kind.is_transaction()
             && row.processing_code.is_some()
             && mti.is_none_or(|mti| row.mti == mti)
-            && details_agree(dialect, reversal, row)
     })
 }
 
@@ -191,14 +211,16 @@ fn one(section: &mut Section, usual_echo: &[u8], faults: &mut Faults) -> Option<
         section.text("processing_code", "six digits", faults, |text| digits(text, 6));
     let condition = section.text("condition", "two digits", faults, |text| digits(text, 2));
     let type_code = section.text("type_code", "two digits", faults, |text| digits(text, 2));
-    let network_code = section.text("network_code", "three digits", faults, |text| digits(text, 3));
-    let silences = one_of(["reverse", "nothing", "deliver"]);
-    let on_silence = section.text("on_silence", &silences, faults, |name| match name {
-        "reverse" => Some(OnSilence::Reverse),
-        "nothing" => Some(OnSilence::Nothing),
-        "deliver" => Some(OnSilence::Deliver),
-        _ => None,
+    let network_codes =
+        section.texts("network_code", "three digits, or a list of such", faults, |text| {
+            digits(text, 3)
+        });
+    let due = kind.map_or(OnSilence::Nothing, Kind::on_silence);
+    section.text("on_silence", &format!("\"{}\"", due.name()), faults, |name| {
+        (name == due.name()).then_some(())
     });
+    let original = original::original(section, faults);
+    let total = section.text("total", "\"debit\" or \"credit\"", faults, Side::from_name);
     let card = section.flag("card", faults).unwrap_or(false);
     let required = section.field_numbers("required", faults).unwrap_or_default();
     let echoed = section.field_numbers("echoed", faults);
@@ -208,8 +230,10 @@ fn one(section: &mut Section, usual_echo: &[u8], faults: &mut Faults) -> Option<
         processing_code,
         condition,
         type_code,
-        network_code,
-        on_silence: on_silence.unwrap_or(OnSilence::Nothing),
+        network_codes: network_codes.unwrap_or_default(),
+        on_silence: due,
+        original,
+        total,
         card,
         required,
         echoed: echoed.unwrap_or_else(|| usual_echo.to_vec()),

@@ -199,7 +199,11 @@ fn kinds_are_told_apart() {
         ("0220", "200000", "00", "25000001", Some(Kind::Refund)),
         ("0100", "030000", "06", "10000001", Some(Kind::PreAuthorisation)),
         ("0200", "000000", "06", "20000001", Some(Kind::Completion)),
-        ("0200", "000000", "64", "22000001", None),
+        ("0200", "000000", "64", "22000001", Some(Kind::Instalment)),
+        ("0200", "200000", "65", "23000001", Some(Kind::PointsVoid)),
+        ("0220", "000000", "00", "34000001", Some(Kind::Tip)),
+        ("0200", "000000", "00", "36000001", Some(Kind::OfflineUpload)),
+        ("0200", "000000", "63", "22000001", None),
         ("0210", "000000", "00", "22000001", None),
     ] {
         let message = cup_message(mti, &[(3, code), (25, condition), (60, kind_code)]);
@@ -212,7 +216,34 @@ fn kinds_are_told_apart() {
     }
     let echo = cup_message("0820", &[(60, "00000000301")]);
     assert_eq!(cup.kind_of(&echo).map(|row| row.kind), Some(Kind::Echo));
+    for (mti, code, kind) in [
+        ("0800", "00000000003", Kind::SignOn),
+        ("0800", "00000000370", Kind::Parameters),
+        ("0820", "00000000362", Kind::StatusReport),
+        ("0500", "00000000201", Kind::Settlement),
+        ("0320", "00000000201", Kind::BatchUpload),
+        ("0320", "00000000202", Kind::BatchEnd),
+        ("0320", "00000000204", Kind::BatchChip),
+        ("0320", "25000000", Kind::BatchDetail),
+        ("0620", "22000000951", Kind::ScriptResult),
+    ] {
+        let message = cup_message(mti, &[(60, code)]);
+        assert_eq!(cup.kind_of(&message).map(|row| row.kind), Some(kind), "{mti} {code}");
+    }
     let iso = dialect("iso87-ascii");
+    // a condition that no kind of the message type names tells nothing
+    for (condition, kind) in [
+        (None, Kind::Purchase),
+        (Some("00"), Kind::Purchase),
+        (Some("59"), Kind::Purchase),
+        (Some("06"), Kind::Completion),
+        (Some("65"), Kind::Points),
+    ] {
+        let fields: Vec<_> =
+            condition.map(|text| (25, text)).into_iter().chain([(3, "000000")]).collect();
+        let found = iso.kind_of(&cup_message("0200", &fields));
+        assert_eq!(found.map(|row| row.kind), Some(kind), "{condition:?}");
+    }
     let echo = cup_message("0800", &[(70, "301")]);
     assert_eq!(iso.kind_of(&echo).map(|row| row.kind), Some(Kind::Echo));
     let sale = iso.row(Kind::Purchase).expect("a row");
