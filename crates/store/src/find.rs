@@ -138,8 +138,9 @@ macro_rules! finders {
                 limit: u32,
             ) -> Result<Vec<switch_core::Found>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(format!(
-                    "SELECT {} FROM txn t LEFT JOIN obligation o ON o.id = t.id",
-                    crate::image::FOUND
+                    "SELECT {} FROM txn t {}",
+                    crate::image::FOUND,
+                    crate::image::BESIDE
                 ));
                 conditions(filter, floor, &mut query);
                 let order = if filter.after.is_some() { "ASC" } else { "DESC" };

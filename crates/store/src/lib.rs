@@ -18,6 +18,7 @@ mod image;
 mod ledger;
 mod node;
 mod numbers;
+mod originals;
 mod postgres;
 mod recovery;
 mod schema;

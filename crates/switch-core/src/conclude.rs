@@ -54,6 +54,20 @@ impl Txn {
                 row.answer = answer.answer.clone();
                 None
             }
+            Conclusion::Contradicted(answer) if self.is_delivered() => {
+                note = Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()));
+                core.notice(Notice::Contradicted(answer.issuer.clone()));
+                Some(self.accept(&mut row, now, true))
+            }
+            // M12: its delivery is ours
+            Conclusion::Silent if self.is_delivered() => Some(self.accept(&mut row, now, true)),
+            Conclusion::Recovered if self.is_delivered() => {
+                note = Some(self.note(now, NoteKind::Recovered, ""));
+                Some(self.accept(&mut row, now, true))
+            }
+            Conclusion::NeverSent(_) if self.is_delivered() => {
+                Some(self.accept(&mut row, now, false))
+            }
             Conclusion::Contradicted(answer) => {
                 row.state = RowState::Undone;
                 row.cause = Cause::Contradicted;
@@ -68,7 +82,7 @@ impl Txn {
                 if core.has(Bug::NoReversalOnSilence) {
                     return self.record(
                         now,
-                        Change { row, obligation: None, note, case: None },
+                        Change { row, obligation: None, note, case: None, claim: None },
                         core,
                     );
                 }
@@ -91,7 +105,7 @@ impl Txn {
         };
         let early = core.has(Bug::ApproveBeforeCommit) && row.state == RowState::Approved;
         let before_commit = early.then(|| row.clone());
-        self.record(now, Change { row, obligation, note, case: None }, core);
+        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
         if let Some(row) = before_commit {
             self.row = Row { version: self.row.version, ..row };
             self.give_approval(now, crate::Commit { day: self.row.day, since: now.mono }, core);
@@ -101,7 +115,7 @@ impl Txn {
     /// M10: where the end was seen before the outcome was committed, the mark and its due time are part of that commit.
     fn mark_with_outcome(&self, now: Now, core: &mut Core) -> Option<ObligationWrite> {
         let ignored = core.has(Bug::UndeliveredIgnored);
-        if ignored || !self.is_undelivered() || !self.askers.is_empty() || !self.reversible {
+        if ignored || !self.is_undelivered() || !self.askers.is_empty() || !self.is_reversed() {
             return None;
         }
         core.notice(Notice::Undelivered);

@@ -241,16 +241,15 @@ impl TerminalConnection {
         }
         // Between the look at the room and now another connection may have taken it: one too many does no harm.
         let place = Arc::clone(&self.port.asks).try_acquire_owned().ok();
-        let (kind, carried) = match &event {
-            Event::Request(request) => (Some(request.kind), request.carried.clone()),
-            _ => (None, Bytes::new()),
+        let kind = match &event {
+            Event::Request(request) => Some(request.kind),
+            _ => None,
         };
         self.open.insert(id, key);
         let ask = OpenAsk {
             id,
             message,
             kind,
-            carried,
             key,
             deadline,
             read,

@@ -192,6 +192,8 @@ impl Fixtures {
             copies: 0,
             late: 0,
             concluded: None,
+            claimed: 0,
+            claiming: None,
         }
     }
 }

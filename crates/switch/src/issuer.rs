@@ -13,8 +13,8 @@ use crate::{
 
 /// What of the terminal's message goes on unchanged, where both dialects have it: PIN data among it, never stored.
 const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
-/// What was carried.
-const CARRIED: [u8; 9] = [3, 7, 12, 13, 22, 23, 25, 32, 33];
+/// What was carried: what forwarding fixed, the plan of an instalment (62), and what names an original (38, 61, 90).
+const CARRIED: [u8; 13] = [3, 7, 12, 13, 22, 23, 25, 32, 33, 38, 61, 62, 90];
 /// What of the issuer's answer is kept for the terminal.
 const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
 
@@ -59,11 +59,17 @@ pub(crate) fn request(
 
 /// Chip data (55): as bytes, or as hexadecimal text where the host has it so.
 fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
-    let (Some(spec), Some(bytes)) = (dialect.field(55), terminal.binary(55)) else { return };
+    if let Some(bytes) = terminal.binary(55) {
+        put_chip_bytes(dialect, message, &bytes);
+    }
+}
+
+fn put_chip_bytes(dialect: &Dialect, message: &mut Message, bytes: &[u8]) {
+    let Some(spec) = dialect.field(55) else { return };
     if spec.content == Content::Binary {
-        message.set_binary(55, &bytes);
+        message.set_binary(55, bytes);
     } else {
-        message.set_text(55, &to_hex(&bytes));
+        message.set_text(55, &to_hex(bytes));
     }
 }
 
@@ -74,14 +80,88 @@ fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
         if let (true, true, Ok(text)) =
             (known, dialect.field(number).is_some(), std::str::from_utf8(value))
         {
-            message.set_text(number, text);
+            put_text(dialect, message, number, text);
         }
+    }
+}
+
+/// As bytes, where the host has the field so.
+fn put_text(dialect: &Dialect, message: &mut Message, number: u8, text: &str) {
+    let binary = dialect.field(number).is_some_and(|spec| spec.content == Content::Binary);
+    if binary {
+        message.set_binary(number, text.as_bytes());
+    } else {
+        message.set_text(number, text);
     }
 }
 
 fn put_numbers(message: &mut Message, id: TxnId) {
     message.set_number(11, id.stan().into(), 6);
     message.set_number(37, id.0, 12);
+}
+
+/// What names a transaction to its issuer in a request that is about it (38, 61, 90), packed to be appended to what is
+/// carried.
+pub(crate) fn original_named(issuer: &IssuerSettings, row: &Row) -> Bytes {
+    let dialect = &*issuer.dialect;
+    let mut packer = Packer::more();
+    if let Some(code) = blob::field(&row.answer, 38) {
+        packer.put(38, code);
+    }
+    let elements = dialect.elements();
+    let batch = elements.batch.and_then(|at| {
+        let digits = blob::text(&row.carried, at.field)?;
+        digits.get(dialect.field(at.field)?.part_range(at.part?)?)
+    });
+    if let (Some(at), Some(batch)) = (elements.original_batch, batch) {
+        let date = blob::text(&row.carried, 13).unwrap_or("0000");
+        packer.put(at.field, format!("{batch}{:06}{date}", row.id.stan()).as_bytes());
+    }
+    if let (Some(at), Some(kind)) = (elements.original_elements, dialect.row(row.kind)) {
+        packer.put(at.field, original_elements(kind.mti, row).as_bytes());
+    }
+    packer.finish()
+}
+
+/// An advice or refund again, from what its row keeps (M12). Nothing where the issuer's dialect has no such kind.
+pub(crate) fn advice(
+    issuer: &IssuerSettings,
+    keys: &CardKeys,
+    row: &Row,
+    repeat: bool,
+) -> Option<Message> {
+    let dialect = &*issuer.dialect;
+    let kind = dialect.row(row.kind)?;
+    let mut message = Message::new(if repeat { kind.mti.repeat() } else { kind.mti });
+    put_carried(dialect, &mut message, &row.carried);
+    put_row(keys, &mut message, row, kind.required.contains(&4));
+    if let Some(chip) = blob::field(&row.carried, 55) {
+        put_chip_bytes(dialect, &mut message, chip);
+    }
+    for number in message.fields() {
+        if dialect.field(number).is_none() {
+            message.remove(number);
+        }
+    }
+    Some(message)
+}
+
+/// Numbers, card, amount, terminal and merchant of a row.
+fn put_row(keys: &CardKeys, message: &mut Message, row: &Row, with_amount: bool) {
+    put_numbers(message, row.id);
+    if let Some((pan, expiry)) = unseal(keys, &row.card, row.key) {
+        message.set_text(2, pan.expose());
+        if let Some(expiry) = expiry {
+            message.set_text(14, &expiry);
+        }
+    }
+    if row.amount > 0 || with_amount {
+        message.set_text(4, &format!("{:012}", row.amount));
+    }
+    let ascii = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    message.set_text(41, &ascii(&row.terminal));
+    message.set_text(42, &ascii(&row.merchant));
+    message.set_text(49, &ascii(&row.currency));
 }
 
 /// The reversal of a transaction, from what its row keeps. Nothing where the card cannot be unsealed or the issuer's
@@ -99,20 +179,7 @@ pub(crate) fn reversal(
     let mti = mti.map(|mti| if repeat { mti.repeat() } else { mti })?;
     let mut message = Message::new(mti);
     put_carried(dialect, &mut message, &row.carried);
-    put_numbers(&mut message, row.id);
-    if let Some((pan, expiry)) = unseal(keys, &row.card, row.key) {
-        message.set_text(2, pan.expose());
-        if let Some(expiry) = expiry {
-            message.set_text(14, &expiry);
-        }
-    }
-    if row.amount > 0 || original.required.contains(&4) {
-        message.set_text(4, &format!("{:012}", row.amount));
-    }
-    let ascii = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    message.set_text(41, &ascii(&row.terminal));
-    message.set_text(42, &ascii(&row.merchant));
-    message.set_text(49, &ascii(&row.currency));
+    put_row(keys, &mut message, row, original.required.contains(&4));
     put_original_batch(dialect, &mut message, row);
     for number in message.fields() {
         if !policy.fields.contains(&number) || dialect.field(number).is_none() {

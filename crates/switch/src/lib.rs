@@ -20,6 +20,7 @@ mod issuer_link;
 mod issuer_links;
 mod journal;
 mod listener;
+mod originals;
 mod pacer;
 mod reader;
 mod recovery;

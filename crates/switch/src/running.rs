@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use keystore::CardKeys;
 use store::Store;
 use switch_core::{Gauges, Name};
@@ -25,6 +26,8 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) keys: Arc<CardKeys>,
+    /// Shared with those who look for originals.
+    pub(crate) directory: Arc<ArcSwap<Directory>>,
     pub(crate) store: Store,
     pub(crate) inputs: Inputs,
     pub(crate) stopping: CancellationToken,
@@ -135,6 +138,7 @@ impl Running {
     pub fn reload(&mut self, settings: Settings) -> Result<(), ReloadError> {
         unchanged(&self.parts.settings, &settings)?;
         let directory = Arc::new(Directory::new(&settings));
+        self.parts.directory.store(Arc::clone(&directory));
         let desks = desks(&settings, &directory, &self.parts.keys);
         for (port, desk) in self.parts.ports.iter().zip(desks) {
             port.desk.store(Arc::new(desk));

@@ -93,6 +93,10 @@ pub(crate) fn link_known(issuer: &Name, endpoint: &str) {
         let issuer = issuer.clone();
         counter!("interlock_reversals_total", "issuer" => issuer, "result" => result).increment(0);
     }
+    for result in ["confirmed", "refused", "unanswered"] {
+        let issuer = issuer.clone();
+        counter!("interlock_advices_total", "issuer" => issuer, "result" => result).increment(0);
+    }
 }
 
 pub(crate) fn issuer_stray(issuer: &Name, reason: &'static str) {
@@ -145,6 +149,7 @@ pub(crate) fn gauges(gauges: &Gauges, oldest: Duration) {
     };
     set("interlock_in_flight", gauges.in_flight);
     set("interlock_reversals_owed", gauges.reversals_owed);
+    set("interlock_advices_owed", gauges.advices_owed);
     set("interlock_records_waiting", gauges.records_under_way);
     gauge!("interlock_reversal_oldest_seconds").set(oldest);
 }
@@ -177,6 +182,15 @@ const fn name(outcome: TxnOutcome) -> &'static str {
     }
 }
 
+const fn result_name(result: ReversalResult) -> &'static str {
+    match result {
+        ReversalResult::Confirmed => "confirmed",
+        ReversalResult::Refused => "refused",
+        ReversalResult::Unanswered => "unanswered",
+        ReversalResult::Withdrawn => "withdrawn",
+    }
+}
+
 fn unusual(notice: &Notice) {
     match notice {
         Notice::Duplicate(result) => {
@@ -194,14 +208,13 @@ fn unusual(notice: &Notice) {
             counter!("interlock_reversals_opened_total", "issuer" => issuer.clone()).increment(1);
         }
         Notice::Reversal { issuer, result } => {
-            let result = match result {
-                ReversalResult::Confirmed => "confirmed",
-                ReversalResult::Refused => "refused",
-                ReversalResult::Unanswered => "unanswered",
-                ReversalResult::Withdrawn => "withdrawn",
-            };
-            let issuer = issuer.clone();
+            let (issuer, result) = (issuer.clone(), result_name(*result));
             counter!("interlock_reversals_total", "issuer" => issuer, "result" => result)
+                .increment(1);
+        }
+        Notice::Advice { issuer, result } => {
+            let (issuer, result) = (issuer.clone(), result_name(*result));
+            counter!("interlock_advices_total", "issuer" => issuer, "result" => result)
                 .increment(1);
         }
         Notice::Undelivered => counter!("interlock_undelivered_total").increment(1),

@@ -2,8 +2,10 @@
 
 mod batch;
 mod checkpoint;
+mod claims;
 mod days;
 mod find;
+mod follow;
 mod node;
 mod read;
 mod session;
