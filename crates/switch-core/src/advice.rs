@@ -4,11 +4,11 @@
 use iso8583::{Cause, Code};
 
 use crate::{
-    Case, CaseKind, Change, IssuerAnswer, NoteKind, Now, ObligationCause, ObligationStatus,
+    Case, CaseKind, Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
     ObligationWrite, ReversalResult, Row, RowState,
     answer::contradicts,
     core::Core,
-    txn::{Sending, Txn},
+    txn::{Conclusion, Sending, Txn},
 };
 
 /// Codes with which an issuer refuses nothing: it could not do it now.
@@ -26,8 +26,35 @@ pub(crate) enum AdviceAnswer {
 }
 
 impl Txn {
+    /// An advice whose issuer did not decide it is ours to deliver, once its intent is durable. Any other conclusion's row
+    /// comes back.
+    pub(crate) fn accept_unanswered(
+        &mut self,
+        now: Now,
+        conclusion: &Conclusion,
+        mut row: Row,
+        core: &mut Core,
+    ) -> Option<Row> {
+        if !self.is_delivered() {
+            return Some(row);
+        }
+        let (sent, note) = match conclusion {
+            Conclusion::Approved(_) | Conclusion::Declined(_) => return Some(row),
+            Conclusion::Contradicted(answer) => {
+                core.notice(Notice::Contradicted(answer.issuer.clone()));
+                (true, Some(self.note(now, NoteKind::Contradiction, answer.code.as_str())))
+            }
+            Conclusion::Silent => (true, None),
+            Conclusion::Recovered => (true, Some(self.note(now, NoteKind::Recovered, ""))),
+            Conclusion::NeverSent(_) => (false, None),
+        };
+        let obligation = Some(self.accept(&mut row, now, sent));
+        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
+        None
+    }
+
     /// Accepted: its terminal is told 00, and its delivery is owed.
-    pub(crate) fn accept(&mut self, row: &mut Row, now: Now, sent: bool) -> ObligationWrite {
+    fn accept(&mut self, row: &mut Row, now: Now, sent: bool) -> ObligationWrite {
         row.state = RowState::Accepted;
         row.cause = Cause::Done;
         row.approved = row.amount;
@@ -42,7 +69,7 @@ impl Txn {
 
     /// An answer that is none to the first copy in time.
     pub(crate) fn on_advice_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
-        core.notice(crate::Notice::LateAnswer(answer.issuer.clone()));
+        core.notice(Notice::LateAnswer(answer.issuer.clone()));
         let said = self.advice_answer(answer, core);
         match (self.row.state, said) {
             // its outcome is being written: what was answered counts once its delivery is owed
@@ -92,7 +119,7 @@ impl Txn {
     /// M9: taken after it was refused: nothing reverses an advice, so a person must look.
     fn told_late(&self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
         let refused = match &self.conclusion {
-            Some(crate::txn::Conclusion::Declined(_)) => true,
+            Some(Conclusion::Declined(_)) => true,
             Some(_) => false,
             None => !self.row.state.is_in_flight(),
         };
@@ -177,7 +204,7 @@ impl Txn {
         let kind = if refused { NoteKind::AdviceRefused } else { NoteKind::AdviceDelivered };
         let note = Some(self.note(now, kind, code.as_str()));
         let case = refused.then(|| {
-            core.notice(crate::Notice::CaseOpened);
+            core.notice(Notice::CaseOpened);
             Case { id: self.row.id, kind: CaseKind::AdviceRefused, at: now.wall }
         });
         self.record(now, Change { row, obligation, note, case, claim: None }, core);

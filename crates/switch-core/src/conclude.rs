@@ -32,7 +32,8 @@ impl Txn {
         let loses = core.has(Bug::TerminalReversalLoses);
         let asked = !loses
             && (self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty());
-        let mut row = self.next_image(core, |row| row.concluded = Some(now.wall));
+        let row = self.next_image(core, |row| row.concluded = Some(now.wall));
+        let Some(mut row) = self.accept_unanswered(now, conclusion, row, core) else { return };
         let mut note = None;
         let obligation = match conclusion {
             Conclusion::Approved(answer) => {
@@ -53,20 +54,6 @@ impl Txn {
                 row.code = Some(answer.code);
                 row.answer = answer.answer.clone();
                 None
-            }
-            Conclusion::Contradicted(answer) if self.is_delivered() => {
-                note = Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()));
-                core.notice(Notice::Contradicted(answer.issuer.clone()));
-                Some(self.accept(&mut row, now, true))
-            }
-            // M12: its delivery is ours
-            Conclusion::Silent if self.is_delivered() => Some(self.accept(&mut row, now, true)),
-            Conclusion::Recovered if self.is_delivered() => {
-                note = Some(self.note(now, NoteKind::Recovered, ""));
-                Some(self.accept(&mut row, now, true))
-            }
-            Conclusion::NeverSent(_) if self.is_delivered() => {
-                Some(self.accept(&mut row, now, false))
             }
             Conclusion::Contradicted(answer) => {
                 row.state = RowState::Undone;

@@ -60,6 +60,7 @@ impl Fixtures {
                 max_in_flight: 10,
                 final_codes: Vec::new(),
             },
+            idempotent_advices: true,
         }
     }
 

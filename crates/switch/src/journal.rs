@@ -20,7 +20,7 @@ pub(crate) fn note(notice: &Notice) {
             }
         },
         Notice::Advice { issuer, result } => {
-            tracing::debug!(%issuer, ?result, "delivery of an advice")
+            tracing::debug!(%issuer, ?result, "delivery of an advice");
         }
         Notice::Undelivered => tracing::debug!("approval not delivered"),
         Notice::DeliveryUnknown => tracing::debug!("delivery of an approval unknown"),
