@@ -1,11 +1,21 @@
 //! The transactions that others are about (M11): how they are looked for.
 
-use switch_core::{Day, Found, Key, Kind};
+use switch_core::{Claim, ClaimStatus, Day, Found, Key, Kind, TxnId};
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    image::{array, count, known},
+};
 
 /// Most transactions of a card that are looked at.
 pub(crate) const MOST: i64 = 500;
+
+/// A claim on an original: taker, the original's identity and day, amount, status.
+pub(crate) type ClaimRow = (i64, Vec<u8>, i32, i64, i16);
+
+/// The claims on the original $1.
+pub(crate) const CLAIMS_OF: &str =
+    "SELECT id, key, day, amount, status FROM claim WHERE original = $1 ORDER BY id LIMIT 1000";
 
 /// The condition that a transaction is of one of these kinds, with their numbers in the text, so that the index on
 /// pre-authorisations serves.
@@ -53,6 +63,28 @@ impl Store {
             Self::Postgres(own) => own.read_of_card(card_hash, kinds, from).await,
             Self::Sqlite(own) => own.read_of_card(card_hash, kinds, from).await,
         }
+    }
+
+    /// What others have claimed of a transaction (M11), each with the number of its taker, in their order; 1,000 at most.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn claims_of(&self, original: TxnId) -> Result<Vec<(TxnId, Claim)>, StoreError> {
+        let rows = match self {
+            Self::Postgres(own) => own.claims_of(original).await?,
+            Self::Sqlite(own) => own.claims_of(original).await?,
+        };
+        let claim = |(id, key, day, amount, status): ClaimRow| {
+            let claim = Claim {
+                original,
+                key: Key(array(&key, "identity")?),
+                day: Day(day),
+                amount,
+                status: known("claim's status", status, ClaimStatus::from_number)?,
+            };
+            Ok((TxnId(count(id)), claim))
+        };
+        rows.into_iter().map(claim).collect()
     }
 
     /// The current business day, as far as this process knows.

@@ -18,6 +18,7 @@ pub fn describe() {
         ("interlock_transactions_total", "Transactions by how they ended"),
         ("interlock_reversals_total", "Attempts at reversals by how they ended"),
         ("interlock_reversals_opened_total", "Reversals that became owed"),
+        ("interlock_advices_total", "Attempts to deliver advices and refunds by how they ended"),
         ("interlock_duplicates_total", "Copies of requests by what became of them"),
         ("interlock_late_answers_total", "Answers of issuers that came late or unasked"),
         ("interlock_undelivered_total", "Approvals certainly not delivered"),
@@ -38,6 +39,7 @@ pub fn describe() {
         ("interlock_in_flight", "Requests without an outcome"),
         ("interlock_link_up", "Links to an issuer's endpoint that are signed on"),
         ("interlock_reversals_owed", "Reversals owed by this node"),
+        ("interlock_advices_owed", "Advices and refunds that this node must deliver"),
         ("interlock_records_waiting", "Records that wait for the store"),
         ("interlock_terminal_connections", "Open connections of terminals"),
     ];

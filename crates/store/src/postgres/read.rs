@@ -160,6 +160,14 @@ impl PostgresStore {
         found(&rows, self.horizon.get())
     }
 
+    pub(crate) async fn claims_of(
+        &self,
+        original: TxnId,
+    ) -> Result<Vec<originals::ClaimRow>, StoreError> {
+        let claims = sqlx::query_as(originals::CLAIMS_OF).bind(long(original.0));
+        Ok(claims.fetch_all(&self.pool).await?)
+    }
+
     pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
         let days: Vec<i32> = sqlx::query_scalar(DAYS).fetch_all(&self.pool).await?;
         Ok(days.into_iter().map(Day).collect())

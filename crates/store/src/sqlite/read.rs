@@ -187,6 +187,14 @@ impl SqliteStore {
         found(&rows, self.horizon.get())
     }
 
+    pub(crate) async fn claims_of(
+        &self,
+        original: TxnId,
+    ) -> Result<Vec<originals::ClaimRow>, StoreError> {
+        let claims = sqlx::query_as(originals::CLAIMS_OF).bind(long(original.0));
+        Ok(claims.fetch_all(&self.readers).await?)
+    }
+
     pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
         let days: Vec<i32> = sqlx::query_scalar(DAYS).fetch_all(&self.readers).await?;
         Ok(days.into_iter().map(Day).collect())
