@@ -207,11 +207,13 @@ pub enum NoteKind {
     AdviceDelivered = 21,
     /// The issuer refused the advice (M12).
     AdviceRefused = 22,
+    /// A person resolved its cases.
+    Resolved = 23,
 }
 
 impl NoteKind {
     /// All, by number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Copy,
         Self::OtherContent,
         Self::ReversalAsked,
@@ -225,6 +227,7 @@ impl NoteKind {
         Self::OriginalRefused,
         Self::AdviceDelivered,
         Self::AdviceRefused,
+        Self::Resolved,
     ];
 
     /// The stored number.
@@ -250,6 +253,7 @@ impl NoteKind {
             Self::OriginalRefused => "refused for its original",
             Self::AdviceDelivered => "advice delivered",
             Self::AdviceRefused => "advice refused by the issuer",
+            Self::Resolved => "cases resolved",
         }
     }
 }

@@ -8,6 +8,7 @@ mod find;
 mod follow;
 mod node;
 mod read;
+mod resolve;
 mod session;
 mod thread;
 

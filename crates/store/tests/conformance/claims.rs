@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use store::{DayConfig, Lease};
+use store::{DayConfig, Lease, Resolution, ResolveError};
 use switch_core::{
-    Change, ClaimEnd, ClaimIntent, ClaimStatus, Day, Found, Key, Kind, ObligationCause,
-    ObligationStatus, ObligationWrite, Record, Row, RowState, TerminalKey, TxnId,
+    Case, CaseKind, Change, ClaimEnd, ClaimIntent, ClaimStatus, Day, Found, Key, Kind,
+    ObligationCause, ObligationStatus, ObligationWrite, Record, Row, RowState, TerminalKey, TxnId,
 };
 
 use crate::fixture::{
@@ -22,6 +22,7 @@ both! {
     claims_reach_into_the_former_day,
     originals_are_found_by_card_and_by_key,
     a_day_with_an_open_claim_is_kept,
+    a_person_resolves_what_is_disputed,
 }
 
 /// An approved sale of terminal 1.
@@ -246,4 +247,55 @@ async fn a_day_with_an_open_claim_is_kept(home: &Home) {
     assert!(is_applied(&node.write(change(done)).await));
     assert_eq!(node.keep_days(late).await.dropped, [TODAY]);
     assert_eq!(home.count("SELECT count(*) FROM claim").await, 0);
+}
+
+/// A refund that its terminal was told is done, and that its issuer refused: a case.
+async fn disputed(node: &mut Node, of: &Row, stan: u32, id: u64) -> Row {
+    let row = void(&node.lease, stan, id);
+    assert!(is_applied(&node.write(claim(&row, of, 300)).await));
+    let mut done = approved(&row, TODAY);
+    done.row.state = RowState::Disputed;
+    done.case = Some(Case { id: row.id, kind: CaseKind::AdviceRefused, at: NOON });
+    assert!(is_applied(&node.write(change(done.clone())).await));
+    done.row
+}
+
+async fn a_person_resolves_what_is_disputed(home: &Home) {
+    let mut node = Node::start(home, "a").await;
+    let later = NOON.plus(hours(1));
+    for (stan, how, state, claimed) in [
+        (1, Resolution::Delivered, RowState::Approved, 300),
+        (2, Resolution::Refused, RowState::Disputed, 0),
+        (3, Resolution::Seen, RowState::Disputed, 0),
+    ] {
+        let id = u64::from(stan);
+        let original = sale(&mut node, stan, id).await;
+        let row = disputed(&mut node, &original, stan + 10, id + 10).await;
+        node.store.resolve(row.id, how, later).await.expect("resolved");
+        let now = found(&node, row.key).await;
+        let open = how == Resolution::Seen;
+        assert_eq!((now.row.state, now.row.version), (state, if open { 1 } else { 2 }), "{how:?}");
+        let original = found(&node, original.key).await.row;
+        assert_eq!((original.claimed, original.claiming.is_some()), (claimed, open), "{how:?}");
+        let cases = node.store.cases(Some(row.id), 10).await.expect("reads");
+        assert!(cases.iter().all(|case| case.resolved == Some(later)));
+        let notes = node.store.notes(row.id).await.expect("reads");
+        assert_eq!(notes.last().map(|note| note.detail.as_str()), Some(how.name()));
+        // Once: and whoever conducts it finds that it moved.
+        let again = node.store.resolve(row.id, how, later).await;
+        assert!(matches!(again, Err(ResolveError::NotOpen(_))), "{again:?}");
+        let stale = Row { version: 2, change: 99, ..row };
+        let stale = Change { row: stale, obligation: None, note: None, case: None, claim: None };
+        assert_eq!(is_applied(&node.write(change(stale)).await), open);
+    }
+    // Of a sale nothing can be said but that it was seen, and what cannot be said changes nothing.
+    let original = sale(&mut node, 5, 5).await;
+    let case = Case { id: original.id, kind: CaseKind::DeliveryUnknown, at: NOON };
+    assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));
+    let refused = node.store.resolve(original.id, Resolution::Delivered, later).await;
+    assert!(matches!(refused, Err(ResolveError::NotWaiting(..))), "{refused:?}");
+    assert_eq!(node.store.open_cases().await.expect("reads"), 1);
+    node.store.resolve(original.id, Resolution::Seen, later).await.expect("resolved");
+    let unknown = node.store.resolve(TxnId(999), Resolution::Seen, later).await;
+    assert!(matches!(unknown, Err(ResolveError::Unknown(_))), "{unknown:?}");
 }
