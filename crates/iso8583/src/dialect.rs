@@ -10,7 +10,7 @@ mod shipped;
 
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::field::FieldSpec;
+use crate::field::{Encoding, FieldSpec};
 use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
 use crate::kind::Kind;
@@ -55,8 +55,8 @@ pub struct Dialect {
     framing: Framing,
     header: HeaderLayout,
     usual_header: Option<Header>,
-    mti_is_bcd: bool,
-    bitmap_is_hex: bool,
+    mti_encoding: Encoding,
+    bitmap_encoding: Encoding,
     secondary: Secondary,
     /// By number; always 129.
     fields: Vec<Option<FieldSpec>>,
@@ -102,16 +102,16 @@ impl Dialect {
         self.usual_header.as_ref()
     }
 
-    /// Whether the message type is packed into two bytes rather than four ASCII digits.
+    /// How the message type is written: four digits of ASCII or EBCDIC, or packed into two bytes.
     #[must_use]
-    pub const fn mti_is_bcd(&self) -> bool {
-        self.mti_is_bcd
+    pub const fn mti_encoding(&self) -> Encoding {
+        self.mti_encoding
     }
 
-    /// Whether bitmaps are upper-case hexadecimal text rather than bytes.
+    /// How bitmaps are written: as bytes, or as upper-case hexadecimal text in ASCII or EBCDIC.
     #[must_use]
-    pub const fn bitmap_is_hex(&self) -> bool {
-        self.bitmap_is_hex
+    pub const fn bitmap_encoding(&self) -> Encoding {
+        self.bitmap_encoding
     }
 
     /// Whether and when there is a second bitmap.

@@ -6,12 +6,13 @@ use toml::{Table, Value};
 
 use super::faults::{DialectError, Faults, Section, one_of};
 use super::{
-    Dialect, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, meaning, shipped,
+    Dialect, Elements, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, meaning,
+    shipped,
 };
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::digits::from_hex;
-use crate::field::FieldSpec;
+use crate::field::{Encoding, FieldSpec};
 use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
 use crate::plan::Plan;
@@ -124,12 +125,8 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         file.missing("framing", &framings, faults);
     }
     let framing = file.text("framing", &framings, faults, Framing::from_name);
-    let mti_is_bcd = file.text("mti", &one_of(["ascii", "bcd"]), faults, |name| match name {
-        "bcd" => Some(true),
-        "ascii" => Some(false),
-        _ => None,
-    });
-    let (bitmap_is_hex, secondary) = bitmap(file.section("bitmap", faults), faults);
+    let mti = encoding_of(&mut file, "mti", MTI, faults);
+    let (bitmap_encoding, secondary) = bitmap(file.section("bitmap", faults), faults);
     let (header, usual_header) = header(file.section("header", faults), faults);
     let defaults = fields::defaults(file.section("encoding", faults), faults);
     let fields = fields::fields(file.section("fields", faults), defaults, faults);
@@ -140,14 +137,14 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
     let meanings = meaning::meanings(file.section("codes", faults), faults);
     let reversal = reversal(&mut file, faults);
     file.end(faults);
-    known_fields(&fields, &echoed, &kinds, &reversal, faults);
+    known_fields(&fields, &elements, &echoed, (&kinds, &reversal), faults);
     Dialect {
         name: name.to_owned(),
         framing: framing.unwrap_or(Framing::Len2),
         header,
         usual_header,
-        mti_is_bcd: mti_is_bcd.unwrap_or(false),
-        bitmap_is_hex,
+        mti_encoding: mti.unwrap_or(Encoding::Ascii),
+        bitmap_encoding,
         secondary,
         plans: Plan::table(&fields),
         elements,
@@ -165,9 +162,9 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
 /// Every field that a list names must be one of the dialect.
 fn known_fields(
     fields: &[Option<FieldSpec>],
+    elements: &Elements,
     echoed: &[u8],
-    kinds: &[KindRow],
-    reversal: &ReversalPolicy,
+    (kinds, reversal): (&[KindRow], &ReversalPolicy),
     faults: &mut Faults,
 ) {
     let mut all = |key: String, numbers: &[u8]| {
@@ -179,7 +176,8 @@ fn known_fields(
     all("echoed".to_owned(), echoed);
     all("reversal_fields".to_owned(), &reversal.fields);
     if reversal.original_elements {
-        all("reversal_original_elements".to_owned(), &[90]);
+        let at = elements.original_elements.map_or(90, |element| element.field);
+        all("reversal_original_elements".to_owned(), &[at]);
     }
     for (index, row) in kinds.iter().enumerate() {
         all(format!("kind[{index}].required"), &row.required);
@@ -189,17 +187,31 @@ fn known_fields(
     }
 }
 
-/// `[bitmap]`: `encoding = "raw" | "hex"`, `secondary = "never" | "on-bit-1" | "always"`.
-fn bitmap(section: Option<Section>, faults: &mut Faults) -> (bool, Secondary) {
+/// How a message type may be written.
+const MTI: &[Encoding] = &[Encoding::Ascii, Encoding::Bcd, Encoding::Ebcdic];
+/// How bitmaps may be written.
+const BITMAP: &[Encoding] = &[Encoding::Raw, Encoding::Hex, Encoding::EbcdicHex];
+
+/// One of some encodings.
+fn encoding_of(
+    section: &mut Section,
+    key: &str,
+    some: &[Encoding],
+    faults: &mut Faults,
+) -> Option<Encoding> {
+    let expected = one_of(some.iter().map(|encoding| encoding.name()));
+    section.text(key, &expected, faults, |name| {
+        some.iter().copied().find(|encoding| encoding.name() == name)
+    })
+}
+
+/// `[bitmap]`: `encoding = "raw" | "hex" | "ebcdic-hex"`, `secondary = "never" | "on-bit-1" | "always"`.
+fn bitmap(section: Option<Section>, faults: &mut Faults) -> (Encoding, Secondary) {
     let Some(mut section) = section else {
         faults.add("bitmap", "a table expected, found nothing");
-        return (false, Secondary::Never);
+        return (Encoding::Raw, Secondary::Never);
     };
-    let hex = section.text("encoding", &one_of(["raw", "hex"]), faults, |name| match name {
-        "raw" => Some(false),
-        "hex" => Some(true),
-        _ => None,
-    });
+    let encoding = encoding_of(&mut section, "encoding", BITMAP, faults);
     let expected = one_of(["never", "on-bit-1", "always"]);
     let secondary = section.text("secondary", &expected, faults, |name| match name {
         "never" => Some(Secondary::Never),
@@ -208,7 +220,7 @@ fn bitmap(section: Option<Section>, faults: &mut Faults) -> (bool, Secondary) {
         _ => None,
     });
     section.end(faults);
-    (hex.unwrap_or(false), secondary.unwrap_or(Secondary::OnBit1))
+    (encoding.unwrap_or(Encoding::Raw), secondary.unwrap_or(Secondary::OnBit1))
 }
 
 /// `[header]`: the parts that a header has, each with the bytes that we put there ourselves.
