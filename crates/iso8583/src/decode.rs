@@ -184,13 +184,14 @@ fn read_mti(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<Mti, Fault> {
             }
             Mti::from_digits(&digits).ok_or_else(fault)
         }
-        Encoding::Ebcdic => {
-            let digits = ebcdic::ascii(reader.take(4).ok_or_else(fault)?, &mut [0; 4])
-                .and_then(Mti::from_digits);
-            digits.ok_or_else(fault)
-        }
+        Encoding::Ebcdic => reader.take(4).and_then(ebcdic_mti).ok_or_else(fault),
         _ => Mti::from_digits(reader.take(4).ok_or_else(fault)?).ok_or_else(fault),
     }
+}
+
+#[cold]
+fn ebcdic_mti(digits: &[u8]) -> Option<Mti> {
+    Mti::from_digits(ebcdic::ascii(digits, &mut [0; 4])?)
 }
 
 /// The bits of the fields as [`Message`] has them, without the one for the secondary bitmap.
@@ -226,19 +227,18 @@ fn read_bits(encoding: Encoding, reader: &mut Reader<'_>) -> Result<u64, Fault> 
     if let ([bytes], Encoding::Raw) = (bytes.as_chunks().0, encoding) {
         return Ok(u64::from_be_bytes(*bytes));
     }
-    if encoding == Encoding::EbcdicHex {
-        return bits_of_hex(bytes.iter().map(|byte| ebcdic::latin(*byte)), at);
-    }
     if let Some(bits) = bytes.first_chunk().and_then(word::bits_of_hex) {
         return Ok(bits);
     }
-    bits_of_hex(bytes.iter().copied(), at)
+    bits_of_hex(encoding, bytes, at)
 }
 
-/// The bits of hexadecimal digits that begin at `at`; says which is none.
-fn bits_of_hex(digits: impl Iterator<Item = u8>, at: usize) -> Result<u64, Fault> {
+/// The bits of hexadecimal digits in an encoding, which begin at `at`; says which is none.
+#[cold]
+fn bits_of_hex(encoding: Encoding, text: &[u8], at: usize) -> Result<u64, Fault> {
     let mut bits = 0;
-    for (index, digit) in digits.enumerate() {
+    for (index, byte) in text.iter().enumerate() {
+        let digit = if encoding == Encoding::EbcdicHex { ebcdic::latin(*byte) } else { *byte };
         let value = hex_value(digit).filter(|_| !digit.is_ascii_lowercase()).ok_or_else(|| {
             let message = "a bitmap of upper-case hexadecimal digits expected";
             Fault::new(ErrorKind::Bitmap, at + index, message)

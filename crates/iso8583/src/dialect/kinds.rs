@@ -71,12 +71,18 @@ fn agrees(
     found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted.as_bytes())
 }
 
-fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
+/// Whether what a reversal repeats of its original agrees with the row.
+fn original_agrees(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
     let at = dialect.elements();
     agrees(dialect, message, Some(at.processing_code), row.processing_code.as_deref(), 2)
         && agrees(dialect, message, at.condition, row.condition.as_deref(), 9)
         && agrees(dialect, message, at.type_code, row.type_code.as_deref(), 9)
-        && agrees(dialect, message, at.network_code, row.network_code.as_deref(), 9)
+}
+
+fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow) -> bool {
+    let at = dialect.elements().network_code;
+    original_agrees(dialect, message, row)
+        && agrees(dialect, message, at, row.network_code.as_deref(), 9)
 }
 
 pub(super) fn find<'d>(dialect: &'d Dialect, message: &Message) -> Option<&'d KindRow> {
@@ -91,7 +97,7 @@ pub(super) fn find_original<'d>(dialect: &'d Dialect, reversal: &Message) -> Opt
         row.kind != Kind::Reversal
             && row.processing_code.is_some()
             && mti.is_none_or(|mti| row.mti == mti)
-            && details_agree(dialect, reversal, row)
+            && original_agrees(dialect, reversal, row)
     })
 }
 

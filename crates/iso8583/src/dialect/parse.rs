@@ -98,7 +98,8 @@ fn table(text: &str, faults: &mut Faults) -> Option<Table> {
         faults.add("base", format!("{} expected", one_of(shipped::SHIPPED.iter().copied())));
         return None;
     };
-    let mut whole = under.parse::<Table>().ok()?;
+    // a shipped dialect may have a base too, which stands before it in the list: this ends
+    let mut whole = self::table(under, faults)?;
     overlay(&mut whole, table, 0);
     Some(whole)
 }
@@ -133,7 +134,7 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
     let elements = identity::elements(file.section("elements", faults), &fields, faults);
     let echoed = file.field_numbers("echoed", faults).unwrap_or_default();
     let kinds = kinds::kinds(file.list("kind", faults), &echoed, faults);
-    let causes = causes(file.section("causes", faults), faults);
+    let (causes, done) = causes(file.section("causes", faults), faults);
     let meanings = meaning::meanings(file.section("codes", faults), faults);
     let reversal = reversal(&mut file, faults);
     file.end(faults);
@@ -154,6 +155,7 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         rows: kinds::places(&kinds),
         kinds,
         causes: by_number(&causes),
+        done,
         meanings,
         reversal,
     }
@@ -175,6 +177,9 @@ fn known_fields(
     };
     all("echoed".to_owned(), echoed);
     all("reversal_fields".to_owned(), &reversal.fields);
+    if reversal.reason.is_some() {
+        all("reversal_reason_field".to_owned(), &[reversal.reason_field]);
+    }
     if reversal.original_elements {
         let at = elements.original_elements.map_or(90, |element| element.field);
         all("reversal_original_elements".to_owned(), &[at]);
@@ -244,8 +249,12 @@ fn header(section: Option<Section>, faults: &mut Faults) -> (HeaderLayout, Optio
     (layout, Header::read(layout, &bytes).filter(|_| !layout.is_empty()))
 }
 
-/// `[causes]`: a response code for each cause but the issuer's own.
-fn causes(section: Option<Section>, faults: &mut Faults) -> Vec<(Cause, Code)> {
+/// `[causes]`: a response code for each cause but the issuer's own; and for a reversal and a network
+/// management message that is done, where that is not the code of [`Cause::Done`].
+fn causes(
+    section: Option<Section>,
+    faults: &mut Faults,
+) -> (Vec<(Cause, Code)>, [Option<Code>; 2]) {
     let mut section = section.unwrap_or_else(|| Section::new("causes", Table::new()));
     let mut causes = Vec::new();
     let expected = "a response code of two to four letters or digits";
@@ -256,8 +265,10 @@ fn causes(section: Option<Section>, faults: &mut Faults) -> Vec<(Cause, Code)> {
         let code = section.text(cause.name(), expected, faults, |text| Code::new(text).ok());
         causes.extend(code.map(|code| (cause, code)));
     }
+    let done = ["reversal-done", "network-done"]
+        .map(|name| section.text(name, expected, faults, |text| Code::new(text).ok()));
     section.end(faults);
-    causes
+    (causes, done)
 }
 
 /// The codes by the number of their cause; one that has none has that of [`Cause::SystemDown`].
@@ -271,6 +282,7 @@ fn by_number(causes: &[(Cause, Code)]) -> [Code; 32] {
 fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
     let code = |text: &str| Code::new(text).ok();
     let reason = file.text("reversal_reason", "a response code", faults, code);
+    let reason_field = file.number("reversal_reason_field", 2..=128, faults);
     let stans = one_of(["own", "original"]);
     let own_stan = file.text("reversal_stan", &stans, faults, |name| match name {
         "own" => Some(true),
@@ -281,6 +293,7 @@ fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
     let fields = file.field_numbers("reversal_fields", faults);
     ReversalPolicy {
         reason,
+        reason_field: reason_field.and_then(|field| u8::try_from(field).ok()).unwrap_or(39),
         own_stan: own_stan.unwrap_or(false),
         original_elements: original_elements.unwrap_or(false),
         fields: fields.unwrap_or_default(),
@@ -303,7 +316,7 @@ mod tests {
     #[test]
     fn all_faults_are_said_at_once_with_their_keys() {
         check("framing = ", &["TOML parse error at line 1"]);
-        check("base = \"no-such\"", &["base: one of \"cup-pos\", \"iso87-ascii\" expected"]);
+        check("base = \"no-such\"", &["base: one of \"cup-pos\", \"iso87-ascii\", "]);
         check(
             r#"
             base = "cup-pos"

@@ -274,7 +274,8 @@ fn a_reversal_names_its_original() {
 fn causes_and_codes_have_their_meaning() {
     for name in iso8583::SHIPPED {
         let dialect = dialect(name);
-        for (cause, code) in [(Cause::NoAnswer, "98"), (Cause::WrongMac, "A0"), (Cause::Done, "00")]
+        let codes = if *name == "iso93-ascii" { ["911", "916", "000"] } else { ["98", "A0", "00"] };
+        for (cause, code) in [Cause::NoAnswer, Cause::WrongMac, Cause::Done].into_iter().zip(codes)
         {
             assert_eq!(dialect.code_for(cause).as_str(), code);
         }
