@@ -217,7 +217,8 @@ impl Dialect {
     #[must_use]
     pub fn to_iso87(&self, code: Code) -> Code {
         let said = self.meaning(code).and_then(|meaning| meaning.iso87.first().copied());
-        said.unwrap_or(if self.version() == 0 { code } else { Code::NOT_HONOURED })
+        let unlisted = if self.version() == 0 { code } else { Code::NOT_HONOURED };
+        said.unwrap_or(unlisted)
     }
 
     /// The response code by which this dialect says `code`, which is one of the 1987 version: that which

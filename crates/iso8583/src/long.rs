@@ -112,10 +112,9 @@ pub(crate) fn check(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<(), Fa
     let read = |byte| if ebcdic { ebcdic::latin(byte) } else { byte };
     let (bad, kind, expected) = match (spec.content, spec.encoding) {
         (Content::Digits, Encoding::Bcd) => return check_packed(spec, raw, units),
-        (Content::Track, Encoding::Bcd) => return Ok(()),
+        (Content::Track, Encoding::Bcd) | (Content::Text, Encoding::Ebcdic) => return Ok(()),
         (Content::Signed, _) => return check_signed(spec, raw, units),
         (Content::Text, Encoding::Gbk) => return check_gbk(raw),
-        (Content::Text, Encoding::Ebcdic) => return Ok(()),
         (Content::Digits, _) => {
             let good = |byte| read(byte).is_ascii_digit();
             (first_bad(raw, good), ErrorKind::Digits, "digits expected")

@@ -187,3 +187,111 @@ fn put_packed(spec: &FieldSpec, text: &str, to: &mut BytesMut) -> Result<(), Wro
     pack(nibbles, filler, spec.padding.nibble, |byte| to.put_u8(byte));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use crate::digits::{from_hex, to_hex};
+    use crate::{Dialect, Message, Mti};
+
+    /// The field 48 of `spec` stands in a message as `wire`, and reads as `text`.
+    fn check(spec: &str, text: &str, wire: &str) {
+        let file = format!("base = \"cup-pos\"\nheader = {{}}\n[fields]\n48 = {{ {spec} }}");
+        let dialect = Dialect::parse("test", &file).unwrap_or_else(|error| panic!("{error}"));
+        let start = "02000000000000010000";
+        let frame = from_hex(format!("{start}{wire}").as_bytes()).expect("hexadecimal");
+        let read = Message::decode(&dialect, frame.into()).expect("sound");
+        assert_eq!(read.text(48).as_deref(), Some(text), "{spec}");
+        let mut set = Message::new(Mti::parse("0200").expect("digits"));
+        set.set_text(48, text);
+        for message in [&set, &read] {
+            let mut bytes = BytesMut::new();
+            message.encode(&dialect, &mut bytes).expect("what was read");
+            assert_eq!(to_hex(&bytes), format!("{start}{wire}"), "{spec} {text}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_counted_and_written_in_every_way() {
+        for (spec, text, wire) in [
+            // packed digits, an odd number of them on either side
+            (r#"content = "n", prefix = 2, max = 9"#, "12345", "05123450"),
+            (r#"content = "n", prefix = 2, max = 9, pad = "left""#, "12345", "05012345"),
+            (
+                r#"content = "n", prefix = 2, max = 9, pad = "left", pad_digit = "F""#,
+                "12345",
+                "05F12345",
+            ),
+            // a prefix that counts bytes
+            (
+                r#"content = "n", prefix = 2, max = 9, prefix_counts = "bytes""#,
+                "123456",
+                "03123456",
+            ),
+            (
+                r#"content = "n", prefix = 2, max = 9, prefix_counts = "bytes", pad_digit = "F""#,
+                "12345",
+                "0312345F",
+            ),
+            (
+                r#"content = "n", prefix = 2, max = 5, prefix_counts = "bytes", pad = "left""#,
+                "12345",
+                "03012345",
+            ),
+            (
+                r#"content = "z", prefix = 2, max = 9, prefix_counts = "bytes", pad_digit = "F""#,
+                "12=45",
+                "0312D45F",
+            ),
+            (
+                r#"content = "x+n", prefix = 2, max = 9, prefix_counts = "bytes""#,
+                "C1234",
+                "03431234",
+            ),
+            (
+                r#"content = "b", encoding = "hex", prefix = 2, max = 9, prefix_counts = "bytes""#,
+                "0AFF",
+                "0430414646",
+            ),
+            (r#"content = "b", prefix = 2, max = 9, prefix_counts = "nibbles""#, "0AFF", "040AFF"),
+            // binary prefixes
+            (
+                r#"content = "an", prefix = 1, max = 255, prefix_encoding = "binary""#,
+                "0123456789",
+                "0A30313233343536373839",
+            ),
+            (r#"content = "n", prefix = 2, max = 999, prefix_encoding = "binary""#, "12", "000212"),
+            // EBCDIC
+            (
+                r#"content = "ans", encoding = "ebcdic", prefix = 2, max = 9, prefix_encoding = "ebcdic""#,
+                "A é",
+                "F0F3C14051",
+            ),
+            (r#"content = "an", encoding = "ebcdic", length = 4"#, "A1  ", "C1F14040"),
+            (r#"content = "z", encoding = "ebcdic", prefix = 2, max = 9"#, "12=3", "04F1F27EF3"),
+            (r#"content = "x+n", encoding = "ebcdic", length = 3"#, "D12", "C4F1F2"),
+            (r#"content = "b", encoding = "ebcdic-hex", length = 2"#, "0AFF", "F0C1C6C6"),
+            // a digit in the place of a sign
+            (r#"content = "x+n", length = 3"#, "012", "3012"),
+        ] {
+            check(spec, text, wire);
+        }
+    }
+
+    #[test]
+    fn what_an_encoding_does_not_have_is_refused() {
+        for (spec, text) in [
+            (r#"content = "ans", encoding = "ebcdic", prefix = 2, max = 9"#, "商"),
+            (r#"content = "an", encoding = "ebcdic", prefix = 2, max = 9"#, "é"),
+            (r#"content = "n", encoding = "ebcdic", prefix = 2, max = 9"#, "1A"),
+            (r#"content = "b", encoding = "ebcdic-hex", length = 2"#, "0AF"),
+        ] {
+            let file = format!("base = \"cup-pos\"\nheader = {{}}\n[fields]\n48 = {{ {spec} }}");
+            let dialect = Dialect::parse("test", &file).unwrap_or_else(|error| panic!("{error}"));
+            let mut message = Message::new(Mti::parse("0200").expect("digits"));
+            message.set_text(48, text);
+            assert!(message.encode(&dialect, &mut BytesMut::new()).is_err(), "{spec} {text}");
+        }
+    }
+}
