@@ -12,6 +12,7 @@ use crate::{
     blob::{Packer, together},
     config::IssuerSettings,
     desk::{Desk, seal},
+    version,
 };
 
 /// What a terminal's message asks for.
@@ -308,6 +309,9 @@ impl Asker<'_> {
         packer.put(13, at.date().as_bytes());
         let Some(issuer) = issuer else { return packer.finish() };
         let has = |number| issuer.dialect.field(number).is_some();
+        if version::is_1993(&issuer.dialect) {
+            packer.put(version::YEAR, at.year().as_bytes());
+        }
         if let Some(code) = self.processing_code(kind, issuer) {
             packer.put(3, &code);
         }
@@ -327,9 +331,18 @@ impl Asker<'_> {
         for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
             let mut room = ROOM;
             let text = self.message.text_bytes(number, &mut room);
-            if let Some(text) = text.filter(|_| has(number)) {
-                packer.put(number, &text);
+            match text.filter(|_| has(number)) {
+                Some(text) if number == 22 && version::is_1993(self.dialect) => {
+                    packer.put(22, version::entry_mode(&text).as_bytes());
+                }
+                Some(text) if number != 25 || !version::is_1993(self.dialect) => {
+                    packer.put(number, &text);
+                }
+                Some(_) | None => {}
             }
+        }
+        if version::is_1993(self.dialect) {
+            packer.put(25, version::condition(kind).as_bytes());
         }
         packer.finish()
     }

@@ -1,7 +1,9 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
 use bytes::Bytes;
-use iso8583::{Class, Content, Dialect, Element, Kind, Message, Mti, Pan, from_hex, to_hex};
+use iso8583::{
+    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, from_hex, to_hex,
+};
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
 
@@ -9,12 +11,13 @@ use crate::{
     blob::{self, Packer},
     config::IssuerSettings,
     desk::{Directory, unseal},
+    version,
 };
 
 /// What of the terminal's message goes on unchanged, where both dialects have it: PIN data among it, never stored.
 const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
-/// What was carried: what forwarding fixed, the plan of an instalment (62), and what names an original (38, 61, 90).
-const CARRIED: [u8; 13] = [3, 7, 12, 13, 22, 23, 25, 32, 33, 38, 61, 62, 90];
+/// What was carried: what forwarding fixed, the plan of an instalment (62), and what names an original (38, 61, 90, or 56).
+const CARRIED: [u8; 14] = [3, 7, 12, 13, 22, 23, 25, 32, 33, 38, 56, 61, 62, 90];
 /// What of the issuer's answer is kept for the terminal.
 const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
 
@@ -28,10 +31,12 @@ pub(crate) fn request(
     carried: &[u8],
 ) -> Option<Message> {
     let dialect = &*issuer.dialect;
-    let mut message = Message::new(dialect.row(kind)?.mti);
+    let row = dialect.row(kind)?;
+    let mut message = Message::new(row.mti);
     let has = |number| dialect.field(number).is_some();
+    let same = row.mti.version() == terminal.mti().version();
     for number in PASSED {
-        if has(number) && terminal.has(number) {
+        if has(number) && terminal.has(number) && (same || !version::OWN.contains(&number)) {
             message.copy(number, terminal);
         }
     }
@@ -54,6 +59,10 @@ pub(crate) fn request(
         }
     }
     put_chip(dialect, &mut message, terminal);
+    if version::is_1993(dialect) {
+        version::to_1993(&mut message, carried);
+        put_function(dialect, &mut message, row)?;
+    }
     Some(message)
 }
 
@@ -138,6 +147,10 @@ pub(crate) fn advice(
     if let Some(chip) = blob::field(&row.carried, 55) {
         put_chip_bytes(dialect, &mut message, chip);
     }
+    if version::is_1993(dialect) {
+        version::to_1993(&mut message, &row.carried);
+        put_function(dialect, &mut message, kind)?;
+    }
     for number in message.fields() {
         if dialect.field(number).is_none() {
             message.remove(number);
@@ -181,16 +194,25 @@ pub(crate) fn reversal(
     put_carried(dialect, &mut message, &row.carried);
     put_row(keys, &mut message, row, original.required.contains(&4));
     put_original_batch(dialect, &mut message, row);
+    if version::is_1993(dialect) {
+        version::to_1993(&mut message, &row.carried);
+    }
     for number in message.fields() {
         if !policy.fields.contains(&number) || dialect.field(number).is_none() {
             message.remove(number);
         }
     }
     if let Some(reason) = policy.reason {
-        message.set_text(39, reason.as_str());
+        message.set_text(policy.reason_field, reason.as_str());
     }
     if policy.original_elements {
-        message.set_text(90, &original_elements(original.mti, row));
+        let at = dialect.elements().original_elements.map_or(90, |element| element.field);
+        message.set_text(at, &original_elements(original.mti, row));
+    }
+    if version::is_1993(dialect)
+        && let Some(row) = dialect.row(Kind::Reversal)
+    {
+        put_function(dialect, &mut message, row)?;
     }
     if policy.own_stan {
         message.set_text(11, &format!("{:06}", own_stan(row.id)));
@@ -211,9 +233,14 @@ fn put_original_batch(dialect: &Dialect, message: &mut Message, row: &Row) {
     }
 }
 
-/// Original data elements (90): message type 4, trace number 6, date and time 10, institutions 11 each.
+/// Original data elements (90): message type 4, trace number 6, date and time 10, institutions 11 each. Those of the
+/// 1993 version (56): message type 4, trace number 6, local date and time 12, the acquirer with its length.
 fn original_elements(mti: Mti, row: &Row) -> String {
     let carried = |number| blob::text(&row.carried, number).unwrap_or("0");
+    if mti.version() == 1 {
+        let (time, acquirer) = (version::carried_time(&row.carried), carried(32));
+        return format!("{mti}{:06}{time}{:02}{acquirer}", row.id.stan(), acquirer.len());
+    }
     format!("{mti}{:06}{:0>10}{:0>11}{:0>11}", row.id.stan(), carried(7), carried(32), carried(33))
 }
 
@@ -238,12 +265,19 @@ pub(crate) fn network(
     if row.required.contains(&32) {
         message.set_text(32, &directory.acquirer.institution);
     }
-    if let (Some(element), Some(code)) =
-        (dialect.elements().network_code, row.network_codes.first())
-    {
-        put_element(dialect, &mut message, element, code)?;
+    if version::is_1993(dialect) {
+        message.set_text(12, &version::local_time(&directory.clock.at(wall)));
     }
+    put_function(dialect, &mut message, row)?;
     Some(message)
+}
+
+/// The network management code (60.3 or 70), or the function code of the 1993 version (24), of a kind that has one.
+fn put_function(dialect: &Dialect, message: &mut Message, row: &KindRow) -> Option<()> {
+    match (dialect.elements().network_code, row.network_codes.first()) {
+        (Some(element), Some(code)) => put_element(dialect, message, element, code),
+        (Some(_) | None, _) => Some(()),
+    }
 }
 
 /// Sets an element; the parts before a positional one are zeros.
@@ -307,7 +341,7 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
         issuer: issuer.name.clone(),
         id,
         to_reversal,
-        code,
+        code: issuer.dialect.to_iso87(code),
         approves,
         partial: class == Some(Some(Class::Partial)),
         amount: message.number(4).and_then(|amount| i64::try_from(amount).ok()),
@@ -341,7 +375,9 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
         let mut room = [0; 64];
         let text = message.text_bytes(number, &mut room);
         if let Some(text) = text.filter(|text| !text.trim_ascii().is_empty()) {
-            packer.put(number, &text);
+            // The settlement date has no year in the 1987 version.
+            let year = if number == 15 && version::is_1993(dialect) { 2 } else { 0 };
+            packer.put(number, text.get(year..).unwrap_or_default());
         }
     }
     packer.finish()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use iso8583::{Cause, Kind, Message, OnSilence};
+use iso8583::{Kind, Message, OnSilence};
 use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Slip};
 use switch_core::{
     Event, Instant, LinkId, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
@@ -355,7 +355,7 @@ impl IssuerLink {
                 answer.copy(number, request);
             }
         }
-        answer.set_text(39, dialect.code_for(Cause::Done).as_str());
+        answer.set_text(39, dialect.done_code(request.mti()).as_str());
         match answer.to_frame(dialect, settings.framing) {
             Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
             Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),

@@ -30,6 +30,7 @@ mod routes;
 mod running;
 mod start;
 mod telemetry;
+mod version;
 
 pub use driver::Fatal;
 pub use routes::Routes;
