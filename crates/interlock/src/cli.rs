@@ -111,6 +111,12 @@ pub(crate) struct Issuer {
     /// Its ledger, JSON lines; what stands in it has happened
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
+    /// It is the host that terminals speak to directly: signs them in, settles their batches
+    #[arg(long)]
+    pub(crate) acquirer: bool,
+    /// What foreign card numbers begin with, in a settlement's totals; may be given several times
+    #[arg(long, value_name = "DIGITS", requires = "acquirer")]
+    pub(crate) foreign: Vec<String>,
 }
 
 /// Options of `bench`.

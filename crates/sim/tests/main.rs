@@ -3,5 +3,6 @@
 mod behaviours;
 mod figures;
 mod floor;
+mod kinds;
 mod reconcile;
 mod restart;
