@@ -1,6 +1,7 @@
 //! The simulators against each other, and ledgers with planted differences.
 
 mod behaviours;
+mod days;
 mod figures;
 mod floor;
 mod kinds;

@@ -40,6 +40,7 @@ fn row(rrn: &str, stan: &str, state: SwitchState, amount: i64) -> SwitchRow {
         batch: String::new(),
         issuer: "bank".into(),
         day: "2026-11-23".into(),
+        original: String::new(),
         reversal: None,
     }
 }

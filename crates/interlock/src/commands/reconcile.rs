@@ -61,6 +61,7 @@ fn row_of(found: &Found) -> SwitchRow {
         batch: if batch == 0 { String::new() } else { format!("{batch:06}") },
         issuer: row.issuer.as_deref().unwrap_or_default().to_owned(),
         day: date_of(row.day),
+        original: String::new(),
         reversal: found.obligation.as_ref().map(|obligation| reversal_of(obligation.status)),
     }
 }

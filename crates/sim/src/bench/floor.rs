@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iso8583::{Dialect, Framing};
+use iso8583::{Dialect, Framing, Kind};
 
 use super::cards::Card;
 use super::mix::Mix;
@@ -29,9 +29,23 @@ pub(super) struct Floor {
     pub(super) clock: Cell<u64>,
     pub(super) batch: u32,
     pub(super) first_stan: u32,
+    /// Terminals that have not lived all of their days.
+    pub(super) living: Cell<usize>,
     pub(super) terminals: usize,
     pub(super) connections: usize,
     pub(super) seed: u64,
+}
+
+impl Floor {
+    /// Whether terminals keep what they have sold.
+    pub(super) fn keeps(&self) -> bool {
+        self.mix.day.is_some() || !self.mix.kinds.is_empty()
+    }
+
+    /// Whether the dialect knows sign-in and settlement of a terminal.
+    pub(super) fn has_days(&self) -> bool {
+        self.dialect.row(Kind::Settlement).is_some()
+    }
 }
 
 /// One turn of a connection: the time, what is to be written, and whether the connection is to be closed then.

@@ -5,8 +5,8 @@ use iso8583::{Dialect, Framing, Message};
 use jiff::Timestamp;
 
 use super::action::{Altered, Reply};
-use super::book::Verdict;
 use super::incoming::Incoming;
+use super::telling::Verdict;
 
 /// Data elements that an answer repeats where the request has them.
 const REPEATED: [u8; 20] =

@@ -11,22 +11,9 @@ use super::effect::Effect;
 use super::entry::{Entries, Entry, State};
 use super::incoming::{Incoming, Named};
 use super::posting::{self, Holds};
-use crate::ledger::{LedgerError, LedgerReader, LedgerWriter, Line, Role, hex};
+use super::telling::{Verdict, code, line, outcome_of};
+use crate::ledger::{LedgerError, LedgerReader, LedgerWriter, Line};
 use crate::text::Text;
-
-/// What is answered.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Verdict {
-    pub(super) code: Code,
-    /// Approval code (38), where it is approved.
-    pub(super) approval: Option<u32>,
-    pub(super) rrn: Text<12>,
-    pub(super) amount: i64,
-    /// What the account holds, where that was asked.
-    pub(super) balance: Option<i64>,
-    /// A field that is not as the request has it.
-    pub(super) field: Option<(u8, Text<64>)>,
-}
 
 /// Postings since the start, by what they did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,11 +50,7 @@ pub(super) struct Book {
     pub(super) approvals: u32,
     pub(super) numbers: u64,
     pub(super) postings: Postings,
-    ledger: LedgerWriter,
-}
-
-pub(super) fn code(text: &str) -> Code {
-    Code::new(text).unwrap_or(Code::APPROVED)
+    pub(super) ledger: LedgerWriter,
 }
 
 impl Book {
@@ -163,7 +146,9 @@ impl Book {
         if let Some(verdict) = self.copy(incoming, noted) {
             return verdict;
         }
-        let rrn = self.number(incoming);
+        let known = self.entries.place(&incoming.key).map(|place| self.entries.at(place).rrn);
+        let known = known.filter(|rrn| !rrn.is_empty());
+        let rrn = known.unwrap_or_else(|| self.number(incoming));
         let wanted = self.wanted(incoming, outcome);
         let approved = wanted.is_ok();
         let (code_given, amount, original) =
@@ -365,68 +350,6 @@ impl Book {
     fn place(&mut self, incoming: &Incoming) -> u32 {
         self.entries.place_of(incoming.key, || Entry::new(incoming))
     }
-
-    /// The RRN of a request: its own, else one of ours.
-    pub(super) fn number(&mut self, incoming: &Incoming) -> Text<12> {
-        if incoming.numbered {
-            return incoming.rrn;
-        }
-        self.numbers += 1;
-        Text::new(&format!("{:012}", self.numbers))
-    }
-
-    pub(super) fn refusal(&mut self, incoming: &Incoming, text: &str) -> Verdict {
-        let (amount, rrn) = (incoming.amount, self.number(incoming));
-        Verdict { code: code(text), approval: None, rrn, amount, balance: None, field: None }
-    }
-
-    fn verdict_of(&self, place: u32) -> Verdict {
-        let entry = self.entries.at(place);
-        let approval = (entry.approval > 0).then_some(entry.approval);
-        // An adjustment changes what it is worth, and not what was answered.
-        let partial = entry.code == code("10");
-        let amount = if partial { entry.amount } else { entry.asked };
-        let enquiry = entry.effect() == Some(Effect::Enquire) && approval.is_some();
-        let balance = enquiry.then(|| self.accounts.of(&entry.card).available());
-        Verdict { code: entry.code, approval, rrn: entry.rrn, amount, balance, field: None }
-    }
-
-    pub(super) fn write(
-        &mut self,
-        incoming: &Incoming,
-        mut line: Line<'_>,
-        verdict: Option<&Verdict>,
-    ) {
-        if !self.ledger.is_kept() {
-            return;
-        }
-        line.transmitted = incoming.sent.as_str().to_owned().into();
-        if let Some(verdict) = verdict {
-            line.rrn = verdict.rrn.as_str().to_owned().into();
-            line.code = verdict.code.as_str().to_owned().into();
-            if let Some(approval) = verdict.approval {
-                line.approval = format!("{approval:06}").into();
-            }
-        }
-        self.ledger.append(&line);
-    }
-
-    /// Writes something that nobody sent.
-    fn write_of(&mut self, place: u32, event: &str) {
-        let entry = *self.entries.at(place);
-        self.ledger.append(&Line {
-            rrn: entry.rrn.as_str().into(),
-            stan: entry.stan.as_str().into(),
-            terminal: entry.terminal.as_str().into(),
-            merchant: entry.merchant.as_str().into(),
-            amount: entry.amount,
-            currency: entry.currency.as_str().into(),
-            pan_hash: hex(&entry.card).into(),
-            kind: entry.kind.map_or("other", iso8583::Kind::name).into(),
-            batch: entry.batch.as_str().into(),
-            ..Line::new(Role::Issuer, event)
-        });
-    }
 }
 
 /// Milliseconds since 1970.
@@ -441,30 +364,4 @@ pub(super) fn is_advice(incoming: &Incoming) -> bool {
 /// Whether a code says that the same request may go through later.
 pub(super) fn is_for_now(code: Code) -> bool {
     matches!(code.as_str(), "09" | "68" | "91" | "96" | "98")
-}
-
-pub(super) fn line<'a>(incoming: &'a Incoming, event: &'a str, amount: i64) -> Line<'a> {
-    Line {
-        rrn: incoming.rrn.as_str().into(),
-        stan: incoming.stan.as_str().into(),
-        terminal: incoming.terminal.as_str().into(),
-        merchant: incoming.merchant.as_str().into(),
-        amount,
-        currency: incoming.currency.as_str().into(),
-        pan_hash: if incoming.card == [0; 16] { "".into() } else { hex(&incoming.card).into() },
-        kind: incoming.kind_name().into(),
-        batch: incoming.batch.as_str().into(),
-        ..Line::new(Role::Issuer, event)
-    }
-}
-
-/// Code and amount of an outcome; the amount is 0 where nothing is approved.
-fn outcome_of(outcome: Outcome, asked: i64) -> (Code, i64) {
-    match outcome {
-        Outcome::Approve => (Code::APPROVED, asked),
-        Outcome::Decline(code) => (code, 0),
-        Outcome::Partial(percent) => {
-            (code("10"), (asked.saturating_mul(i64::from(percent)) / 100).max(1))
-        }
-    }
 }

@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::action::{Action, Posting, Reply};
 use super::answer::Writer;
-use super::book::Verdict;
 use super::desk::Decision;
 use super::incoming::Incoming;
 use super::server::Shared;
+use super::telling::Verdict;
 
 /// No message is longer.
 const MAX_FRAME: usize = 8192;

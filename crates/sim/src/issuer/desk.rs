@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::action::{Action, Outcome, Posting};
-use super::book::{Book, Verdict, now};
+use super::book::{Book, now};
 use super::host::Host;
 use super::incoming::Incoming;
 use super::rule::Probe;
 use super::script::{Director, Script};
+use super::telling::Verdict;
 use crate::ledger::LedgerError;
 use crate::random::mix_bytes;
 
@@ -73,13 +74,18 @@ impl Desk {
     /// Decides on a message, and posts what is to be posted now.
     pub(super) fn decide(&mut self, incoming: &Incoming) -> Decision {
         self.received += 1;
-        let reversal = incoming.is_reversal();
+        // Copies of what is about the line are not counted: each is drawn for anew.
+        let seed = if incoming.is_network() {
+            self.received << 1
+        } else {
+            u64::from(incoming.is_reversal())
+        };
         let probe = Probe {
             kind: incoming.kind,
             amount: incoming.amount,
             card: incoming.pan.as_ref().map_or("", |pan| pan.expose()),
             terminal: incoming.terminal.as_str(),
-            identity: mix_bytes(u64::from(reversal), incoming.key.as_str().as_bytes()),
+            identity: mix_bytes(seed, incoming.key.as_str().as_bytes()),
             copy: self.book.copies(incoming),
             elapsed: self.started.elapsed(),
         };

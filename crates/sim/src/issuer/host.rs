@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use iso8583::{Code, Kind};
 
-use super::book::{Book, Verdict, line};
+use super::book::Book;
 use super::effect::Effect;
 use super::entry::{Entry, State};
 use super::incoming::Incoming;
+use super::telling::{Verdict, line};
 use crate::ledger::{Line, card_name};
 use crate::text::Text;
 use crate::totals::{Side, Totals, side};

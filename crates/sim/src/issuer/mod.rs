@@ -18,6 +18,7 @@ mod recall;
 mod rule;
 mod script;
 mod server;
+mod telling;
 
 pub use book::Postings;
 pub use file::ScriptError;
