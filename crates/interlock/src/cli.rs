@@ -31,7 +31,8 @@ Example:
 const BENCH_HELP: &str = "Without --rate the loop is closed: each terminal's next request follows its last answer.
 
 Example:
-  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --rate 200 --duration 30s --ledger terminals.jsonl";
+  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --rate 200 --duration 30s --ledger terminals.jsonl
+  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --day --mix mix.toml --ledger terminals.jsonl";
 
 const RECONCILE_HELP: &str = "Ends with status 1 if there is a difference.
 
@@ -156,6 +157,9 @@ pub(crate) struct Bench {
     /// At most so many sales
     #[arg(long, value_name = "N")]
     pub(crate) sales: Option<u64>,
+    /// Terminals live a day, or the days of the mix: they sign in, sell, settle, and sign off
+    #[arg(long)]
+    pub(crate) day: bool,
     /// What the load is made of, in TOML
     #[arg(long, value_name = "FILE")]
     pub(crate) mix: Option<PathBuf>,

@@ -204,19 +204,20 @@ impl Book {
     }
 }
 
-/// What the switch takes for taken from the card. The difference of a changed amount is that to what the others had before.
+/// What the switch takes for taken from the card. Where it does not say by how much it changed an amount, that is the
+/// difference to what the others had before.
 fn money_of(row: &SwitchRow, terminal: Option<&Request>, issuer: Option<&Posting>) -> i64 {
     if !row.state.is_approval() {
         return 0;
     }
-    let before = if adjusts(&row.kind) {
+    if !adjusts(&row.kind) {
+        return row.told() * direction(&row.kind);
+    }
+    row.difference.unwrap_or_else(|| {
         let of_terminal = terminal.map(|request| request.approved - request.difference);
         let of_issuer = issuer.map(|posting| posting.amount - posting.net);
-        of_terminal.or(of_issuer).unwrap_or(0)
-    } else {
-        0
-    };
-    (row.told() - before) * direction(&row.kind)
+        row.told() - of_terminal.or(of_issuer).unwrap_or(0)
+    })
 }
 
 fn add_net(sum: &mut Net, net: Net) {

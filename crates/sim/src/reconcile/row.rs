@@ -29,6 +29,8 @@ pub struct SwitchRow {
     pub day: String,
     /// RRN of the transaction that it is about; empty where that is not known.
     pub original: String,
+    /// Of a changed amount: what was added to the original, minor units, if that is known.
+    pub difference: Option<i64>,
     /// What is true of the duty to reverse it, if there ever was one.
     pub reversal: Option<ReversalState>,
 }
