@@ -31,7 +31,8 @@ Example:
 const BENCH_HELP: &str = "Without --rate the loop is closed: each terminal's next request follows its last answer.
 
 Example:
-  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --rate 200 --duration 30s --ledger terminals.jsonl";
+  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --rate 200 --duration 30s --ledger terminals.jsonl
+  interlock bench --target 127.0.0.1:8583 --dialect cup-pos --day --mix mix.toml --ledger terminals.jsonl";
 
 const RECONCILE_HELP: &str = "Ends with status 1 if there is a difference.
 
@@ -111,6 +112,12 @@ pub(crate) struct Issuer {
     /// Its ledger, JSON lines; what stands in it has happened
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
+    /// It is the host that terminals speak to directly: signs them in, settles their batches
+    #[arg(long)]
+    pub(crate) acquirer: bool,
+    /// What foreign card numbers begin with, in a settlement's totals; may be given several times
+    #[arg(long, value_name = "DIGITS", requires = "acquirer")]
+    pub(crate) foreign: Vec<String>,
 }
 
 /// Options of `bench`.
@@ -150,6 +157,9 @@ pub(crate) struct Bench {
     /// At most so many sales
     #[arg(long, value_name = "N")]
     pub(crate) sales: Option<u64>,
+    /// Terminals live a day, or the days of the mix: they sign in, sell, settle, and sign off
+    #[arg(long)]
+    pub(crate) day: bool,
     /// What the load is made of, in TOML
     #[arg(long, value_name = "FILE")]
     pub(crate) mix: Option<PathBuf>,

@@ -10,3 +10,4 @@ pub mod ledger;
 mod random;
 pub mod reconcile;
 mod text;
+mod totals;

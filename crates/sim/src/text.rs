@@ -10,6 +10,8 @@ pub(crate) struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; N], len: 0 };
+
     pub(crate) fn new(text: &str) -> Self {
         let mut cut = text.len().min(N).min(255);
         while !text.is_char_boundary(cut) {
@@ -36,7 +38,7 @@ impl<const N: usize> Text<N> {
 
 impl<const N: usize> Default for Text<N> {
     fn default() -> Self {
-        Self { bytes: [0; N], len: 0 }
+        Self::EMPTY
     }
 }
 

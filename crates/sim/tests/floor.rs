@@ -43,6 +43,15 @@ impl Floor {
         Issuer::start(options).await.expect("started")
     }
 
+    /// A host that terminals speak to directly; cards that begin with 81 are foreign.
+    pub(crate) async fn host(&self, script: Script) -> Issuer {
+        let mut options = IssuerOptions::new(Arc::clone(&self.dialect));
+        options.script = script;
+        options.ledger = Some(self.path("issuer"));
+        (options.acquirer, options.foreign_prefixes) = (true, vec!["81".to_owned()]);
+        Issuer::start(options).await.expect("started")
+    }
+
     pub(crate) fn options(&self, target: String, sales: u64, mix: &str) -> BenchOptions {
         BenchOptions {
             sales: Some(sales),

@@ -1,7 +1,9 @@
 //! The simulators against each other, and ledgers with planted differences.
 
 mod behaviours;
+mod days;
 mod figures;
 mod floor;
+mod kinds;
 mod reconcile;
 mod restart;

@@ -21,6 +21,8 @@ pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
         framing: options.framing.map(crate::cli::FramingName::framing),
         script,
         ledger: options.ledger.clone(),
+        acquirer: options.acquirer,
+        foreign_prefixes: options.foreign.clone(),
     })
     .await?;
     let mut signals = Signals::new()?;
@@ -28,11 +30,24 @@ pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
     signals.stop().await;
     let counts = issuer.counts();
     issuer.stop().await;
-    let sim::issuer::Postings { charged, reversed, declined, duplicates, .. } = counts.postings;
+    let sim::issuer::Postings {
+        charged,
+        credited,
+        held,
+        released,
+        adjusted,
+        reversed,
+        declined,
+        duplicates,
+        ..
+    } = counts.postings;
     println!(
         "{} messages: {charged} charged, {reversed} reversed, {declined} declined, {duplicates} forwarded twice",
         counts.received
     );
+    if credited + held + released + adjusted > 0 {
+        println!("{credited} credited, {held} held, {released} released, {adjusted} adjusted");
+    }
     for (behaviour, times) in &counts.shown {
         println!("{behaviour}: {times}");
     }

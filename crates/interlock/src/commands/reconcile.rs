@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use iso8583::Kind;
 use sim::reconcile::{Ledgers, ReversalState, SwitchRow, SwitchState, reconcile};
 use store::{Filter, Store};
-use switch_core::{Found, ObligationStatus, RowState, TxnId};
+use switch_core::{Found, ObligationCause, ObligationStatus, RowState, TxnId};
 
 use super::migrate::store_config;
 use crate::{cli::Reconcile, config::Config};
@@ -61,7 +61,14 @@ fn row_of(found: &Found) -> SwitchRow {
         batch: if batch == 0 { String::new() } else { format!("{batch:06}") },
         issuer: row.issuer.as_deref().unwrap_or_default().to_owned(),
         day: date_of(row.day),
-        reversal: found.obligation.as_ref().map(|obligation| reversal_of(obligation.status)),
+        original: found.claim.as_ref().map(|claim| claim.original.rrn()).unwrap_or_default(),
+        // A claim that adds to its original is negative.
+        difference: found.claim.as_ref().map(|claim| -claim.amount),
+        reversal: found
+            .obligation
+            .as_ref()
+            .filter(|obligation| obligation.cause != ObligationCause::Delivery)
+            .map(|obligation| reversal_of(obligation.status)),
     }
 }
 
@@ -75,6 +82,8 @@ const fn state_of(state: RowState) -> SwitchState {
     match state {
         RowState::InFlight | RowState::InFlightReversalAsked => SwitchState::InFlight,
         RowState::Approved => SwitchState::Approved,
+        RowState::Accepted => SwitchState::Accepted,
+        RowState::Disputed => SwitchState::Disputed,
         RowState::Declined => SwitchState::Declined,
         RowState::NeverSent => SwitchState::NeverSent,
         RowState::TimedOut => SwitchState::TimedOut,

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iso8583::{Dialect, Framing, Kind, Message, Mti};
+use iso8583::{Dialect, Framing, Kind, Message};
 
 use super::cards::Card;
 use super::mix::Mix;
@@ -29,6 +29,8 @@ pub(super) struct Floor {
     pub(super) clock: Cell<u64>,
     pub(super) batch: u32,
     pub(super) first_stan: u32,
+    /// Terminals that have not lived all of their days.
+    pub(super) living: Cell<usize>,
     pub(super) terminals: usize,
     pub(super) connections: usize,
     pub(super) seed: u64,
@@ -41,9 +43,14 @@ impl Floor {
         code.map_or_else(String::new, |code| code.to_string())
     }
 
-    /// The message type of the answer to a request of `kind`.
-    pub(super) fn response(&self, kind: Kind) -> Option<Mti> {
-        self.dialect.row(kind).map(|row| row.mti.response())
+    /// Whether terminals keep what they have sold.
+    pub(super) fn keeps(&self) -> bool {
+        self.mix.day.is_some() || !self.mix.kinds.is_empty()
+    }
+
+    /// Whether the dialect knows sign-in and settlement of a terminal.
+    pub(super) fn has_days(&self) -> bool {
+        self.dialect.row(Kind::Settlement).is_some()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::kinds::{Day, Kinds};
 use crate::duration;
 
 /// What a load is made of. Every key has a default; unknown ones are refused.
@@ -35,8 +36,14 @@ pub struct Mix {
     pub connection: Keep,
     /// Whether terminals take partial approvals.
     pub partial: bool,
-    /// What part of the requests are balance enquiries.
+    /// What part of the requests are balance enquiries; only without `kinds`.
     pub balance_enquiries: f64,
+    /// What foreign card numbers begin with, in the totals of a settlement.
+    pub foreign_prefixes: Vec<String>,
+    /// Weights of the kinds of transaction.
+    pub kinds: Kinds,
+    /// Terminals live days, if it is there.
+    pub day: Option<Day>,
     /// Weights of the ways to read a card.
     pub entry: Entry,
     /// Amounts.
@@ -129,6 +136,9 @@ impl Default for Mix {
             connection: Keep::Kept,
             partial: false,
             balance_enquiries: 0.0,
+            foreign_prefixes: Vec::new(),
+            kinds: Kinds::default(),
+            day: None,
             entry: Entry::default(),
             amounts: Amounts::default(),
             faults: Faults::default(),
@@ -274,6 +284,17 @@ impl Mix {
         check(!self.timeout.is_zero(), "timeout: expected more than 0");
         check(self.reversal_tries >= 1, "reversal_tries: expected a number from 1");
         check(part(self.balance_enquiries), "balance_enquiries: expected a number from 0 to 1");
+        check(
+            self.kinds.is_sound() && (self.kinds.is_empty() || self.balance_enquiries == 0.0),
+            "kinds: expected weights of kinds of transaction by their names, one above 0, and no balance_enquiries",
+        );
+        let foreign = self.foreign_prefixes.iter().all(|prefix| digits(prefix, 1..=8));
+        check(foreign, "foreign_prefixes: expected texts of 1 to 8 digits");
+        let day = self.day.as_ref();
+        check(
+            day.is_none_or(|day| day.days >= 1 && part(day.planted)),
+            "day: expected days from 1, and planted from 0 to 1",
+        );
         let entry = self.entry;
         check(
             entry.chip + entry.contactless + entry.magnetic + entry.manual > 0,

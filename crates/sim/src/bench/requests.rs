@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
 use bytes::{BufMut, BytesMut};
-use iso8583::{Dialect, EncodeError, Framing, Kind, Message, Mti};
+use iso8583::{Dialect, EncodeError, Framing, Kind, KindRow, Message, Mti, OnSilence};
 
 use super::cards::{Card, EXPIRY};
 use super::mix::Mix;
@@ -45,10 +45,10 @@ struct Template {
 /// Makes requests. Each combination of kind and card is encoded once, when it is first used.
 #[derive(Debug)]
 pub(super) struct Requests {
-    dialect: std::sync::Arc<Dialect>,
+    pub(super) dialect: std::sync::Arc<Dialect>,
     framing: Framing,
     merchant: String,
-    currency: String,
+    pub(super) currency: String,
     partial: bool,
     templates: HashMap<(Kind, usize), Template>,
 }
@@ -111,7 +111,7 @@ impl Requests {
         Ok(Template { frame: zeros, places })
     }
 
-    fn encode(&self, message: &Message) -> Result<Vec<u8>, EncodeError> {
+    pub(super) fn encode(&self, message: &Message) -> Result<Vec<u8>, EncodeError> {
         let mut body = BytesMut::with_capacity(512);
         message.encode(&self.dialect, &mut body)?;
         let mut frame = BytesMut::with_capacity(body.len() + 4);
@@ -121,7 +121,7 @@ impl Requests {
         Ok(frame.to_vec())
     }
 
-    fn request(&self, kind: Kind, card: &Card, blanks: Blanks) -> Message {
+    pub(super) fn request(&self, kind: Kind, card: &Card, blanks: Blanks) -> Message {
         let row = self.dialect.row(kind);
         let mut message = Message::new(row.map_or_else(|| mti("0200"), |row| row.mti));
         let processing_code = row.and_then(|row| row.processing_code.as_deref());
@@ -132,8 +132,10 @@ impl Requests {
             }
         };
         set(2, card.pan.expose());
-        set(3, processing_code.unwrap_or("000000"));
-        if kind != Kind::BalanceEnquiry {
+        if kind != Kind::ScriptResult {
+            set(3, processing_code.unwrap_or("000000"));
+        }
+        if kind.moves_money() {
             set(4, &format!("{:012}", blanks.amount));
         }
         set(14, EXPIRY);
@@ -148,17 +150,22 @@ impl Requests {
         if entry.has_track() {
             set(35, &card.track2());
         }
-        if entry.has_chip() {
+        if entry.has_chip() || kind == Kind::ScriptResult {
             set(23, "001");
             set(55, &self.chip_data(blanks));
         }
-        if entry.has_pin() && !self.is_1993() {
+        if matches!(kind, Kind::Instalment | Kind::Points) {
+            // How many instalments, or which points: hexadecimal where the field is binary.
+            set(62, "3036");
+        }
+        // A notice tells what was done: nobody is there to type a PIN.
+        let has_pin = entry.has_pin() && kind.on_silence() != OnSilence::Deliver;
+        if has_pin && !self.is_1993() {
             set(26, "06");
             set(53, "2600000000000000");
         }
-        let type_code = row.and_then(|row| row.type_code.as_deref());
-        self.set_common(&mut message, blanks, type_code);
-        if entry.has_pin() && self.dialect.field(52).is_some() {
+        self.set_common(&mut message, blanks, row);
+        if has_pin && self.dialect.field(52).is_some() {
             message.set_binary(52, &card.pin_block);
         }
         message
@@ -170,14 +177,17 @@ impl Requests {
     }
 
     /// Fields that requests and reversals share.
-    fn set_common(&self, message: &mut Message, blanks: Blanks, type_code: Option<&str>) {
+    pub(super) fn set_common(&self, message: &mut Message, blanks: Blanks, row: Option<&KindRow>) {
         message.set_text(11, &format!("{:06}", blanks.stan));
         message.set_text(41, &format!("{:08}", blanks.terminal));
         message.set_text(42, &format!("{:<15}", self.merchant));
         message.set_text(49, &self.currency);
-        if let (Some(type_code), Some(_)) = (type_code, self.dialect.elements().batch) {
+        if self.dialect.elements().batch.is_some() {
+            let type_code = row.and_then(|row| row.type_code.as_deref()).unwrap_or("00");
+            let network = row.and_then(|row| row.network_codes.first());
+            let network = network.map_or("000", String::as_str);
             let partial = if self.partial { "1" } else { "" };
-            message.set_text(60, &format!("{type_code}{:06}00060{partial}", blanks.batch));
+            message.set_text(60, &format!("{type_code}{:06}{network}60{partial}", blanks.batch));
         } else {
             let Blanks { date, time, .. } = blanks;
             message.set_text(7, &format!("{date:04}{time:06}"));
@@ -231,7 +241,7 @@ impl Requests {
             message.set_text(25, row.and_then(|row| row.condition.as_deref()).unwrap_or("00"));
             message.set_text(39, reason);
         }
-        self.set_common(&mut message, blanks, row.and_then(|row| row.type_code.as_deref()));
+        self.set_common(&mut message, blanks, row);
         let elements = self.dialect.elements();
         if elements.original_stan.is_some() {
             message.set_text(61, &format!("{:06}{:06}", blanks.batch, blanks.stan));
@@ -255,8 +265,8 @@ fn local_time(Blanks { date, time, .. }: Blanks) -> String {
     format!("{}{date:04}{time:06}", jiff::Timestamp::now().strftime("%y"))
 }
 
-/// A message type that is written in this file.
-fn mti(digits: &str) -> Mti {
+/// A message type that is written in this crate.
+pub(super) fn mti(digits: &str) -> Mti {
     Mti::parse(digits).expect("four digits")
 }
 
@@ -284,7 +294,16 @@ mod tests {
         let mut frame = Vec::new();
         for index in 0..40 {
             let card = Card::new(&mix, index, 3).expect("a card");
-            for kind in [Kind::Purchase, Kind::BalanceEnquiry] {
+            for kind in [
+                Kind::Purchase,
+                Kind::BalanceEnquiry,
+                Kind::PreAuthorisation,
+                Kind::Instalment,
+                Kind::Points,
+                Kind::OfflineSale,
+                Kind::OfflineUpload,
+                Kind::OfflineRefund,
+            ] {
                 requests.write((kind, index), &card, blanks, &mut frame).expect("encoded");
                 let whole = requests.encode(&requests.request(kind, &card, blanks));
                 assert_eq!(frame, whole.expect("encoded"), "{kind:?} {:?}", card.entry);

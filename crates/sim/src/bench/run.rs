@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use iso8583::ValueError;
+use iso8583::{Kind, ValueError};
 use jiff::Timestamp;
 use tokio::task::LocalSet;
 use tokio::time::{interval, sleep};
@@ -48,6 +48,14 @@ pub enum BenchError {
         /// Of the mix.
         terminals: usize,
     },
+    /// The mix asks for what the dialect has not.
+    #[error("the dialect {dialect} has no {kind}")]
+    Kind {
+        /// The dialect.
+        dialect: String,
+        /// The kind.
+        kind: &'static str,
+    },
     /// A card number cannot be made.
     #[error("cards: {0}")]
     Card(#[from] ValueError),
@@ -85,6 +93,13 @@ pub fn run(
     let terminals = options.mix.terminals.unwrap_or(options.connections);
     if options.connections == 0 || terminals < options.connections {
         return Err(BenchError::Connections { connections: options.connections, terminals });
+    }
+    let kinds = options.mix.kinds.all().chain(options.mix.day.iter().map(|_| Kind::Settlement));
+    for kind in kinds {
+        if options.dialect.row(kind).is_none() {
+            let dialect = options.dialect.name().to_owned();
+            return Err(BenchError::Kind { dialect, kind: kind.name() });
+        }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let floor = Rc::new(floor(options, terminals, live)?);
@@ -124,6 +139,7 @@ fn floor(options: &BenchOptions, terminals: usize, live: &Arc<Live>) -> Result<F
         clock: Cell::new(clock()),
         batch: run % 1_000_000,
         first_stan,
+        living: Cell::new(terminals),
         terminals,
         connections: options.connections,
         seed: options.seed,
@@ -207,7 +223,7 @@ async fn drive(
         if tick.is_multiple_of(TOLD) {
             progress(&told.tell(false));
         }
-        if floor.pacer.is_done() {
+        if floor.pacer.is_done() || floor.living.get() == 0 {
             break;
         }
     }
@@ -347,6 +363,8 @@ fn summarize(floor: &Floor, options: &BenchOptions, of: Measured) -> Summary {
         codes: stats.codes.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
         errors: stats.errors.clone(),
         faults: stats.faults.clone(),
+        events: stats.events.clone(),
+        kinds: stats.kinds.clone(),
         never_begun: count(floor.pacer.backlog()),
         unknown: count(floor.pacer.unsettled()),
         own_cpu: cpu.as_secs_f64() * 1_000_000.0 / answered,

@@ -58,6 +58,10 @@ pub(super) struct Stats {
     pub(super) codes: BTreeMap<Text<4>, u64>,
     pub(super) errors: BTreeMap<&'static str, u64>,
     pub(super) faults: BTreeMap<&'static str, u64>,
+    /// What happened in terminals' days.
+    pub(super) events: BTreeMap<&'static str, u64>,
+    /// Approved, by kind, where a mix has several.
+    pub(super) kinds: BTreeMap<&'static str, u64>,
     pub(super) sent: u64,
     pub(super) answered: u64,
     pub(super) approved: u64,
@@ -76,6 +80,8 @@ impl Stats {
             codes: BTreeMap::new(),
             errors: BTreeMap::new(),
             faults: BTreeMap::new(),
+            events: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             sent: 0,
             answered: 0,
             approved: 0,
@@ -105,6 +111,18 @@ impl Stats {
 
     pub(super) fn error(&mut self, what: &'static str) {
         *self.errors.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn event(&mut self, what: &'static str) {
+        *self.events.entry(what).or_default() += 1;
+    }
+
+    /// Approved; the kind is counted if there are several.
+    pub(super) fn approved(&mut self, kind: &'static str, several: bool) {
+        self.approved += 1;
+        if several {
+            *self.kinds.entry(kind).or_default() += 1;
+        }
     }
 
     pub(super) fn fault(&mut self, what: &'static str) {

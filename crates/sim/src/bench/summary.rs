@@ -82,6 +82,10 @@ pub struct Summary {
     pub errors: BTreeMap<&'static str, u64>,
     /// Misbehaviour of terminals, and how often.
     pub faults: BTreeMap<&'static str, u64>,
+    /// What happened in terminals' days, and how often.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Approved transactions by kind, where the mix has several.
+    pub kinds: BTreeMap<&'static str, u64>,
     /// Requests that were due and never begun: no terminal was free.
     pub never_begun: u64,
     /// Terminals that did not learn an outcome in the end.
@@ -182,6 +186,12 @@ impl fmt::Display for Summary {
         };
         if !self.faults.is_empty() {
             writeln!(f, "faults    {}", named(&self.faults))?;
+        }
+        if !self.kinds.is_empty() {
+            writeln!(f, "approved  {}", named(&self.kinds))?;
+        }
+        if !self.events.is_empty() {
+            writeln!(f, "days      {}", named(&self.events))?;
         }
         if !self.errors.is_empty() {
             writeln!(f, "errors    {}", named(&self.errors))?;

@@ -1,16 +1,23 @@
 //! One simulated terminal: sells, waits, repeats, reverses before its next sale, and believes.
 
 mod answers;
+mod away;
+mod day;
+mod follow;
 mod journal;
 
 use std::time::{Duration, Instant};
 
-use iso8583::Kind;
+use iso8583::{EncodeError, Kind, Mti, OnSilence};
 
+use self::day::{Managed, Today};
+use self::follow::{Choice, plan_of};
 use super::floor::{Floor, Turn};
+use super::messages::marked;
 use super::plan::Plan;
-use super::requests::Blanks;
+use super::requests::{Blanks, mti};
 use super::stats::Live;
+use super::till::{Origin, Till, is_notice};
 use crate::random::Random;
 use crate::text::Text;
 
@@ -30,6 +37,10 @@ enum State {
     },
     /// A reversal is still to be made before the next sale.
     Pending,
+    /// A message of its day is under way.
+    Managing,
+    /// It has lived all of its days.
+    Over,
     /// Without a connection; what follows once there is one.
     Away(Then),
 }
@@ -39,12 +50,18 @@ enum Then {
     Sell,
     Repeat,
     Reverse,
+    Manage,
+    Nothing,
 }
+
+/// A message of the day: none where the dialect has none.
+type Framed = Option<Result<Vec<u8>, EncodeError>>;
 
 /// The request that a terminal is about, or was last.
 #[derive(Debug, Clone, Copy)]
 struct Sale {
     kind: Kind,
+    mti: Mti,
     card: usize,
     blanks: Blanks,
     plan: Plan,
@@ -75,6 +92,19 @@ pub(super) struct Terminal {
     frame: Vec<u8>,
     reversal: Vec<u8>,
     deadline: Option<Instant>,
+    /// The transaction that the present one is about.
+    origin: Option<Origin>,
+    /// What it has sold.
+    till: Till,
+    batch: u64,
+    /// Draws that only a mix with kinds needs.
+    choice: [Random; 2],
+    /// Whether it must sign in before it sells.
+    sign_in: bool,
+    today: Option<Today>,
+    managed: Managed,
+    /// The totals (48) of its settlement.
+    totals: String,
     /// When a sale was due that waits for a reversal.
     wanted: Option<Instant>,
     /// Whether it waits to be given a sale.
@@ -85,6 +115,7 @@ impl Terminal {
     pub(super) fn new(floor: &Floor, number: u32, now: Instant) -> Self {
         let sale = Sale {
             kind: Kind::Purchase,
+            mti: mti("0200"),
             card: 0,
             blanks: Blanks::default(),
             plan: Plan::Plain,
@@ -104,6 +135,14 @@ impl Terminal {
             frame: Vec::new(),
             reversal: Vec::new(),
             deadline: None,
+            origin: None,
+            till: Till::default(),
+            batch: u64::from(floor.batch),
+            choice: choice(floor, number),
+            sign_in: false,
+            today: floor.mix.day.as_ref().map(Today::new),
+            managed: Managed::none(),
+            totals: String::new(),
             wanted: None,
             listed: false,
         }
@@ -126,7 +165,10 @@ impl Terminal {
 
     /// Whether nothing is under way and every outcome is known.
     pub(super) const fn is_settled(&self) -> bool {
-        matches!(self.state, State::Free | State::Thinking | State::Away(Then::Sell))
+        matches!(
+            self.state,
+            State::Free | State::Thinking | State::Over | State::Away(Then::Sell | Then::Nothing)
+        )
     }
 
     /// Begins the sale that was due at `due`; a pending reversal comes first.
@@ -136,7 +178,7 @@ impl Terminal {
             self.wanted = Some(due);
             self.reverse(turn);
         } else {
-            self.sell(due, turn);
+            self.next(due, turn);
         }
     }
 
@@ -158,20 +200,28 @@ impl Terminal {
         let enquiry = self.random.chance(mix.balance_enquiries);
         let plan = Plan::draw(&mix.faults, &mut self.random);
         let cryptogram = self.random.below(10_000_000_000_000_000);
+        let Choice { kind, origin, card, amount } = if floor.mix.kinds.is_empty() {
+            let kind = if enquiry { Kind::BalanceEnquiry } else { Kind::Purchase };
+            Choice { kind, origin: None, card, amount }
+        } else {
+            self.choose(floor, card, amount)
+        };
         let blanks = Blanks {
-            amount: if enquiry { 0 } else { amount },
+            amount: if kind.moves_money() { amount } else { 0 },
             stan: u64::from(self.stan),
             terminal: u64::from(self.number),
-            batch: u64::from(floor.batch),
+            batch: self.batch,
             cryptogram,
             date: floor.clock.get() / 1_000_000,
             time: floor.clock.get() % 1_000_000,
         };
+        self.origin = origin;
         self.sale = Sale {
-            kind: if enquiry { Kind::BalanceEnquiry } else { Kind::Purchase },
+            kind,
+            mti: floor.dialect.row(kind).map_or_else(|| mti("0200"), |row| row.mti),
             card,
             blanks,
-            plan: if enquiry { Plan::Plain } else { plan },
+            plan: plan_of(kind, plan),
             due,
             sent: turn.now,
             copies: 0,
@@ -179,14 +229,11 @@ impl Terminal {
             rrn: Text::default(),
             reason: "98",
         };
-        let Some(of) = floor.cards.get(card) else { return };
-        let mut requests = floor.requests.borrow_mut();
-        if let Err(error) = requests.write((self.sale.kind, card), of, blanks, &mut self.frame) {
+        if let Err(error) = self.write_request(floor) {
             tracing::error!(%error, "a request cannot be written in this dialect");
             floor.stats.borrow_mut().error("not encoded");
             return;
         }
-        drop(requests);
         floor.stats.borrow_mut().sent += 1;
         Live::add(&floor.live.sent);
         if let Some(name) = self.sale.plan.name() {
@@ -199,10 +246,31 @@ impl Terminal {
         }
     }
 
-    /// Sends the request, or a copy of it.
+    fn write_request(&mut self, floor: &Floor) -> Result<(), EncodeError> {
+        let Sale { kind, card, blanks, .. } = self.sale;
+        let Some(of) = floor.cards.get(card) else { return Ok(()) };
+        match &self.origin {
+            None => {
+                let mut requests = floor.requests.borrow_mut();
+                requests.write((kind, card), of, blanks, &mut self.frame)
+            }
+            Some(origin) => {
+                self.frame = floor.requests.borrow().follow_up(kind, of, blanks, origin)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the request, or a copy of it. A copy of a notice is marked.
     fn send(&mut self, turn: &mut Turn<'_>) {
         let floor = turn.floor;
         self.sale.copies += 1;
+        if self.sale.copies > 1
+            && is_notice(self.sale.kind)
+            && let Some(frame) = marked(&floor.dialect, floor.framing, &self.frame)
+        {
+            self.frame = frame;
+        }
         self.journal(floor, "sent", "");
         turn.out.extend_from_slice(&self.frame);
         self.state = State::Waiting;
@@ -237,9 +305,17 @@ impl Terminal {
             State::Waiting if self.sale.plan == Plan::Impatient && self.sale.copies == 1 => {
                 self.send(turn);
             }
+            State::Waiting if is_notice(self.sale.kind) => {
+                self.unanswered(turn.floor);
+                self.send(turn);
+            }
             State::Waiting => {
                 self.unanswered(turn.floor);
                 self.reverse_or_free(turn);
+            }
+            State::Managing => {
+                turn.floor.stats.borrow_mut().error("unanswered in its day");
+                self.send_managed(turn);
             }
             State::Repeating => {
                 turn.floor.stats.borrow_mut().error("copy unanswered");
@@ -255,7 +331,7 @@ impl Terminal {
                 }
             }
             State::Thinking => self.state = State::Free,
-            State::Free | State::Pending | State::Away(_) => {}
+            State::Free | State::Pending | State::Over | State::Away(_) => {}
         }
     }
 
@@ -273,11 +349,15 @@ impl Terminal {
         self.journal(floor, "unanswered", "");
     }
 
+    /// The outcome is not known: what silence asks for.
     fn reverse_or_free(&mut self, turn: &mut Turn<'_>) {
-        if self.sale.kind == Kind::BalanceEnquiry {
-            self.state = State::Free;
-        } else {
-            self.reverse(turn);
+        match self.sale.kind.on_silence() {
+            OnSilence::Reverse => self.reverse(turn),
+            OnSilence::Nothing => self.state = State::Free,
+            OnSilence::Deliver => {
+                self.state = State::Waiting;
+                self.deadline = Some(turn.now + PAUSE);
+            }
         }
     }
 
@@ -285,6 +365,7 @@ impl Terminal {
     fn reverse(&mut self, turn: &mut Turn<'_>) {
         let floor = turn.floor;
         let Sale { kind, card, blanks, reason, .. } = self.sale;
+        self.till.take_back(blanks.stan, blanks.batch);
         let Some(card) = floor.cards.get(card) else { return };
         match floor.requests.borrow().reversal(kind, card, blanks, reason) {
             Ok(frame) => self.reversal = frame,
@@ -303,54 +384,10 @@ impl Terminal {
         self.state = State::Reversing { tries: tries + 1 };
         self.deadline = Some(turn.now + turn.floor.mix.timeout);
     }
+}
 
-    /// The connection ended.
-    pub(super) fn gone(&mut self, turn: &Turn<'_>) {
-        self.deadline = None;
-        self.listed = false;
-        let then = match (self.state, self.sale.plan) {
-            (State::Waiting, Plan::Lost) => {
-                self.unanswered(turn.floor);
-                self.replace(turn.floor);
-                return;
-            }
-            (State::Waiting, plan) => {
-                self.unanswered(turn.floor);
-                let repeats = matches!(
-                    plan,
-                    Plan::VanishRepeat | Plan::Impatient | Plan::Repeat | Plan::Double
-                );
-                let enquiry = self.sale.kind == Kind::BalanceEnquiry;
-                match (enquiry, repeats) {
-                    (true, _) => Then::Sell,
-                    (false, true) => Then::Repeat,
-                    (false, false) => Then::Reverse,
-                }
-            }
-            (State::Reversing { .. } | State::Pending, _) => Then::Reverse,
-            (State::Away(then), _) => then,
-            (State::Free | State::Thinking | State::Repeating, _) => Then::Sell,
-        };
-        self.state = State::Away(then);
-    }
-
-    /// Another terminal takes the place of one that never comes back.
-    fn replace(&mut self, floor: &Floor) {
-        let step = u32::try_from(floor.terminals).unwrap_or(1);
-        self.number = self.number.saturating_add(step) % 100_000_000;
-        self.random = Random::stream(floor.seed, u64::from(self.number));
-        self.stan = floor.first_stan;
-        self.state = State::Away(Then::Sell);
-        self.wanted = None;
-    }
-
-    /// A connection is there again.
-    pub(super) fn back(&mut self, turn: &mut Turn<'_>) {
-        let State::Away(then) = self.state else { return };
-        match then {
-            Then::Sell => self.state = State::Free,
-            Then::Repeat => self.send(turn),
-            Then::Reverse => self.reverse(turn),
-        }
-    }
+/// Draws of their own for kinds and originals, so that those of plain sales stay what they are.
+fn choice(floor: &Floor, number: u32) -> [Random; 2] {
+    let of = |stream: u64| Random::stream(floor.seed, u64::from(number) | stream << 32);
+    [of(1), of(2)]
 }

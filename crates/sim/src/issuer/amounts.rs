@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iso8583::Code;
+use iso8583::{Code, Kind};
 
 use super::action::{Action, Altered, Outcome, Reply};
 use super::rule::{On, Rule};
@@ -36,7 +36,7 @@ pub(super) fn rules() -> Vec<Rule> {
     declines
         .chain(faults)
         .map(|(ending, action)| Rule {
-            on: On::Purchase,
+            on: On::Kind(Kind::Purchase),
             ending: Some((100, ending)),
             ..Rule::new(format!("amount ..{ending:02}"), action)
         })

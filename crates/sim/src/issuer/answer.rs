@@ -5,9 +5,8 @@ use iso8583::{Code, Dialect, Framing, Message};
 use jiff::Timestamp;
 
 use super::action::{Altered, Reply};
-use super::book::Verdict;
 use super::incoming::Incoming;
-use super::rule::On;
+use super::telling::Verdict;
 
 /// Data elements that an answer repeats where the request has them.
 const REPEATED: [u8; 20] =
@@ -18,6 +17,8 @@ const REPEATED: [u8; 20] =
 pub(super) struct Writer {
     pub(super) dialect: std::sync::Arc<Dialect>,
     pub(super) framing: Framing,
+    /// Whether terminals speak to it directly.
+    pub(super) direct: bool,
 }
 
 impl Writer {
@@ -61,7 +62,14 @@ impl Writer {
             _ => self.dialect.from_iso87(verdict.code),
         };
         answer.set_text(39, code.as_str());
-        if incoming.on == On::Network {
+        if let Some((number, text)) = verdict.field.filter(|(number, _)| has(*number)) {
+            answer.set_text(number, text.as_str());
+        }
+        if incoming.is_network() {
+            if self.direct {
+                answer.set_text(37, verdict.rrn.as_str());
+                self.set_clock(&mut answer);
+            }
             return answer;
         }
         answer.set_text(37, verdict.rrn.as_str());
@@ -72,15 +80,13 @@ impl Writer {
             answer.set_text(38, &format!("{approval:06}"));
         }
         if !request.has(12) || verdict.approval.is_some() {
-            let now = Timestamp::now();
-            if !request.has(12) && has(12) && has(13) && self.dialect.version() == 0 {
-                answer.set_text(12, &now.strftime("%H%M%S").to_string());
-                answer.set_text(13, &now.strftime("%m%d").to_string());
+            if !request.has(12) && self.dialect.version() == 0 {
+                self.set_clock(&mut answer);
             }
             if has(15) {
                 // With its year in the 1993 version.
                 let form = if self.dialect.version() == 1 { "%y%m%d" } else { "%m%d" };
-                answer.set_text(15, &now.strftime(form).to_string());
+                answer.set_text(15, &Timestamp::now().strftime(form).to_string());
             }
         }
         if let Some(balance) = verdict.balance.filter(|_| has(54)) {
@@ -93,6 +99,15 @@ impl Writer {
             answer.set_text(55, "910AA1A2A3A4A5A6A7A83030");
         }
         answer
+    }
+
+    /// Local time and date (12, 13).
+    fn set_clock(&self, answer: &mut Message) {
+        if self.dialect.field(12).is_some() && self.dialect.field(13).is_some() {
+            let now = Timestamp::now();
+            answer.set_text(12, &now.strftime("%H%M%S").to_string());
+            answer.set_text(13, &now.strftime("%m%d").to_string());
+        }
     }
 }
 

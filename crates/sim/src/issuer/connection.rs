@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::action::{Action, Posting, Reply};
-use super::book::Verdict;
+use super::answer::Writer;
 use super::desk::Decision;
 use super::incoming::Incoming;
 use super::server::Shared;
+use super::telling::Verdict;
 
 /// No message is longer.
 const MAX_FRAME: usize = 8192;
@@ -69,7 +70,9 @@ pub(super) async fn serve(shared: Arc<Shared>, mut stream: TcpStream) -> io::Res
 fn deal_with(shared: &Arc<Shared>, input: &mut BytesMut, later: &Later) -> io::Result<Batch> {
     let mut requests = Vec::new();
     while let Some(message) = next(shared, input)? {
-        requests.push((Incoming::read(&shared.writer.dialect, &message), message));
+        let Writer { dialect, direct, .. } = &shared.writer;
+        let incoming = Incoming::read(dialect, &message, *direct);
+        requests.push((incoming, message));
     }
     let mut batch = Batch::default();
     if requests.is_empty() {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use iso8583::Code;
+use iso8583::{Code, Kind};
 use serde::Deserialize;
 
 use super::action::{Action, Altered, Outcome, Posting, Reply};
@@ -49,6 +49,8 @@ struct ScriptFile {
     seed: u64,
     balance: Option<i64>,
     reversed_already: Option<String>,
+    hold_expires: Option<String>,
+    completion_percent: Option<u16>,
     /// Whether the behaviours by amount follow the rules.
     #[serde(default)]
     by_amount: bool,
@@ -81,14 +83,20 @@ struct RuleFile {
 }
 
 #[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "kebab-case")]
-enum OnName {
-    Purchase,
-    BalanceEnquiry,
-    Request,
-    Reversal,
-    Network,
-    Any,
+#[serde(try_from = "String")]
+struct OnName(On);
+
+impl TryFrom<String> for OnName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        On::from_name(&name).map(Self).ok_or_else(|| {
+            format!(
+                "`{name}` is neither a kind, as `purchase` or `refund`, nor one of `request`, `advice`, `voids`, \
+                 `follow-up`, `reversal`, `network`, `any`"
+            )
+        })
+    }
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -146,6 +154,10 @@ fn check(path: &Path, file: ScriptFile) -> Result<Script, ScriptError> {
         faults.add("balance", "a number of minor units, not below 0");
     }
     let reversed_already = faults.code("reversed_already", file.reversed_already.as_deref());
+    let hold_expires = faults.duration("hold_expires", file.hold_expires.as_deref());
+    if file.completion_percent.is_some_and(|percent| !(100..=1000).contains(&percent)) {
+        faults.add("completion_percent", "a number from 100 to 1000");
+    }
     let mut rules = Vec::new();
     for (number, rule) in (1_u32..).zip(file.rules) {
         faults.place = rule.name.clone().unwrap_or_else(|| format!("rule {number}"));
@@ -161,6 +173,8 @@ fn check(path: &Path, file: ScriptFile) -> Result<Script, ScriptError> {
         seed: file.seed,
         balance: file.balance.unwrap_or(plain.balance),
         reversed_already: reversed_already.unwrap_or(plain.reversed_already),
+        hold_expires: hold_expires.unwrap_or(plain.hold_expires),
+        completion_percent: file.completion_percent.unwrap_or(plain.completion_percent),
         rules,
     })
 }
@@ -184,14 +198,7 @@ fn read_rule(faults: &mut Faults, file: RuleFile) -> Rule {
     let period = (from.is_some() || until.is_some())
         .then(|| (from.unwrap_or(Duration::ZERO), until.unwrap_or(Duration::MAX)));
     Rule {
-        on: match file.on.unwrap_or(OnName::Purchase) {
-            OnName::Purchase => On::Purchase,
-            OnName::BalanceEnquiry => On::BalanceEnquiry,
-            OnName::Request => On::Request,
-            OnName::Reversal => On::Reversal,
-            OnName::Network => On::Network,
-            OnName::Any => On::Any,
-        },
+        on: file.on.map_or(On::Kind(Kind::Purchase), |on| on.0),
         amount: file.amount.map(|(low, high)| RangeInclusive::new(low, high)),
         ending: file.ending,
         card_prefix: file.card_prefix.unwrap_or_default(),
@@ -308,6 +315,7 @@ mod tests {
             r#"
             seed = 7
             reversed_already = "25"
+            hold_expires = "7d"
             [[rule]]
             ending = [100, 51]
             do = "decline"
@@ -320,7 +328,7 @@ mod tests {
             for = "60s"
             posting = "then"
             [[rule]]
-            on = "reversal"
+            on = "offline-refund"
             copies = 1
             do = "silent"
             "#,
@@ -331,25 +339,39 @@ mod tests {
         assert_eq!(names, ["rule 1", "stragglers", "rule 3"]);
         assert_eq!(script.rules[1].action.after, Duration::from_secs(60));
         assert_eq!(script.rules[1].action.posting, Posting::Then);
-        assert_eq!(script.rules[2].on, On::Reversal);
+        assert_eq!(script.rules[2].on, On::Kind(Kind::OfflineRefund));
+        assert_eq!(script.hold_expires, Duration::from_secs(7 * 86_400));
     }
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let text = "balance = -1\n[[rule]]\ndo = \"decline\"\nprobability = 2.0\n\
+        let text = "balance = -1\nhold_expires = \"soon\"\n[[rule]]\ndo = \"decline\"\nprobability = 2.0\n\
                     [[rule]]\nname = \"x\"\ndo = \"delay\"\nfor = \"soon\"\nevery = 0";
         let Err(ScriptError::Values { faults, .. }) = Script::from_toml(text) else {
             panic!("faults were expected");
         };
         let places: Vec<_> =
             faults.iter().filter_map(|fault| fault.split(": expected").next()).collect();
-        let expected = ["balance", "rule 1: code", "rule 1: probability", "x: for", "x: every"];
+        let expected = [
+            "balance",
+            "hold_expires",
+            "rule 1: code",
+            "rule 1: probability",
+            "x: for",
+            "x: every",
+        ];
         assert_eq!(places, expected);
     }
 
     #[test]
     fn unknown_keys_and_words_are_refused() {
-        for text in ["sed = 1", "[[rule]]\ndo = \"vanish\"", "[[rule]]\non = \"purchase\"", "x"] {
+        for text in [
+            "sed = 1",
+            "[[rule]]\ndo = \"vanish\"",
+            "[[rule]]\non = \"purchase\"",
+            "x",
+            "[[rule]]\ndo = \"twice\"\non = \"tips\"",
+        ] {
             assert!(matches!(Script::from_toml(text), Err(ScriptError::Syntax { .. })), "{text}");
         }
     }

@@ -20,6 +20,11 @@ pub struct IssuerOptions {
     pub script: Script,
     /// Its ledger. An existing one is read first: what stands in it has happened.
     pub ledger: Option<PathBuf>,
+    /// Whether it is the host to which terminals speak directly: their requests have no number of their own (37 names an
+    /// original), and it signs terminals in and settles their batches.
+    pub acquirer: bool,
+    /// What foreign card numbers begin with, in the totals of a settlement.
+    pub foreign_prefixes: Vec<String>,
 }
 
 impl IssuerOptions {
@@ -32,6 +37,8 @@ impl IssuerOptions {
             framing: None,
             script: Script::by_amount(),
             ledger: None,
+            acquirer: false,
+            foreign_prefixes: Vec::new(),
         }
     }
 }

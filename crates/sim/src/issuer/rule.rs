@@ -3,25 +3,68 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use iso8583::{Kind, OnSilence};
+
 use super::action::Action;
+use super::effect::Effect;
 use crate::random::{happens, mix};
 
 /// Which messages a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum On {
-    Purchase,
-    BalanceEnquiry,
+    /// Those of one kind.
+    Kind(Kind),
     /// Every request that is neither a reversal nor network management.
     Request,
+    /// Requests that are delivered until they are answered: advices and refunds.
+    Advice,
+    /// Everything that takes a whole transaction back.
+    Voids,
+    /// Everything that stands on a transaction before it.
+    FollowUp,
     Reversal,
+    /// Whatever is about the line or a terminal's day.
     Network,
     Any,
+}
+
+impl On {
+    /// The group of that name, or the kind.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "request" => Self::Request,
+            "advice" => Self::Advice,
+            "voids" => Self::Voids,
+            "follow-up" => Self::FollowUp,
+            "reversal" => Self::Reversal,
+            "network" => Self::Network,
+            "any" => Self::Any,
+            name => Self::Kind(Kind::from_name(name)?),
+        })
+    }
+
+    fn holds(self, kind: Option<Kind>) -> bool {
+        let reversal = kind == Some(Kind::Reversal);
+        let request = kind.is_none_or(Kind::is_transaction);
+        let effect = kind.and_then(Effect::of);
+        match self {
+            Self::Kind(of) => kind == Some(of),
+            Self::Request => request,
+            Self::Advice => kind.is_some_and(|kind| kind.on_silence() == OnSilence::Deliver),
+            Self::Voids => matches!(effect, Some(Effect::Undo | Effect::Release)),
+            Self::FollowUp => effect.is_some_and(Effect::has_original),
+            Self::Reversal => reversal,
+            Self::Network => !request && !reversal,
+            Self::Any => true,
+        }
+    }
 }
 
 /// What rules look at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe<'a> {
-    pub(crate) on: On,
+    /// Nothing where the dialect has no such kind.
+    pub(crate) kind: Option<Kind>,
     pub(crate) amount: i64,
     pub(crate) card: &'a str,
     pub(crate) terminal: &'a str,
@@ -102,12 +145,8 @@ impl Rule {
     }
 
     fn matches(&self, probe: &Probe<'_>) -> bool {
-        let on = match self.on {
-            On::Any => true,
-            On::Request => matches!(probe.on, On::Purchase | On::BalanceEnquiry | On::Request),
-            on => probe.on == on,
-        };
-        on && self.amount.as_ref().is_none_or(|range| range.contains(&probe.amount))
+        self.on.holds(probe.kind)
+            && self.amount.as_ref().is_none_or(|range| range.contains(&probe.amount))
             && self.ending.is_none_or(|(modulo, rest)| probe.amount.rem_euclid(modulo) == rest)
             && probe.card.starts_with(&self.card_prefix)
             && self.terminal.as_ref().is_none_or(|terminal| terminal == probe.terminal)
@@ -124,7 +163,7 @@ mod tests {
         let identity = u64::try_from(amount).expect("positive");
         let elapsed = Duration::from_secs(5);
         Probe {
-            on: On::Purchase,
+            kind: Some(Kind::Purchase),
             amount,
             card: "6200000000000005",
             terminal: "T1",
@@ -152,6 +191,8 @@ mod tests {
             (Rule { card_prefix: "81".into(), ..rule.clone() }, &[]),
             (Rule { terminal: Some("T2".into()), ..rule.clone() }, &[]),
             (Rule { on: On::Reversal, ..rule.clone() }, &[]),
+            (Rule { on: On::Kind(Kind::Void), ..rule.clone() }, &[]),
+            (Rule { on: On::Kind(Kind::Purchase), ..rule.clone() }, &[1, 2, 3, 4, 5, 6]),
             (Rule { on: On::Any, ..rule.clone() }, &[1, 2, 3, 4, 5, 6]),
             (Rule { copies: Some(0), ..rule.clone() }, &[]),
             (Rule { probability: Some(0.0), ..rule.clone() }, &[]),
@@ -160,6 +201,28 @@ mod tests {
         for (rule, expected) in cases {
             assert_eq!(hits(rule, 1..=6), *expected, "{rule:?}");
         }
+    }
+
+    #[test]
+    fn kinds_are_in_their_groups() {
+        let groups = ["request", "advice", "voids", "follow-up", "reversal", "network", "any"];
+        for (kind, expected) in [
+            (Some(Kind::Purchase), "request any"),
+            (Some(Kind::Void), "request voids follow-up any"),
+            (Some(Kind::PreAuthorisationVoid), "request voids follow-up any"),
+            (Some(Kind::Refund), "request advice follow-up any"),
+            (Some(Kind::OfflineRefund), "request advice any"),
+            (Some(Kind::ScriptResult), "request advice follow-up any"),
+            (Some(Kind::Reversal), "reversal any"),
+            (Some(Kind::Settlement), "network any"),
+            (None, "request any"),
+        ] {
+            let holds = |name: &&&str| On::from_name(name).is_some_and(|on| on.holds(kind));
+            let found: Vec<_> = groups.iter().filter(holds).copied().collect();
+            assert_eq!(found.join(" "), expected, "{kind:?}");
+        }
+        assert_eq!(On::from_name("tip"), Some(On::Kind(Kind::Tip)));
+        assert_eq!(On::from_name("tips"), None);
     }
 
     #[test]

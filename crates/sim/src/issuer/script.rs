@@ -1,11 +1,13 @@
 //! A script: ordered rules, of which the first that applies decides.
 
 use std::path::Path;
+use std::time::Duration;
 
 use iso8583::Code;
 
 use super::action::Action;
 use super::file::{self, ScriptError};
+use super::posting::Holds;
 use super::rule::{Applied, Probe, Rule};
 
 /// How an issuer behaves. Where no rule applies it approves what the account covers, and confirms reversals.
@@ -16,6 +18,10 @@ pub struct Script {
     pub(crate) balance: i64,
     /// Answers a reversal of what is already reversed.
     pub(crate) reversed_already: Code,
+    /// How long an authorisation holds its amount.
+    pub(crate) hold_expires: Duration,
+    /// The most that a completion takes, hundredths of what is held.
+    pub(crate) completion_percent: u16,
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -27,6 +33,8 @@ impl Script {
             seed: 0,
             balance: 100_000_000_000,
             reversed_already: Code::APPROVED,
+            hold_expires: Duration::from_secs(30 * 24 * 3600),
+            completion_percent: 115,
             rules: Vec::new(),
         }
     }
@@ -35,6 +43,13 @@ impl Script {
     #[must_use]
     pub fn by_amount() -> Self {
         Self { rules: super::amounts::rules(), ..Self::approving() }
+    }
+
+    pub(super) fn holds(&self) -> Holds {
+        Holds {
+            expire: i64::try_from(self.hold_expires.as_millis()).unwrap_or(i64::MAX),
+            percent: i64::from(self.completion_percent),
+        }
     }
 
     /// Reads a script file: JSON if its name ends so, else TOML.

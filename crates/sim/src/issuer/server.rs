@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Writer;
 use super::book::{Book, Postings};
 use super::desk::Desk;
+use super::host::Host;
 use super::{IssuerOptions, Script, connection};
 use crate::ledger::LedgerError;
 
@@ -82,14 +83,17 @@ impl Issuer {
     /// # Errors
     /// The address or the ledger cannot be used.
     pub async fn start(options: IssuerOptions) -> Result<Self, IssuerError> {
-        let book = Book::open(options.ledger.as_deref(), options.script.balance)?;
+        let (script, ledger) = (options.script, options.ledger.as_deref());
+        let book = Book::open(ledger, script.balance, script.holds())?;
         let wrong = |source| IssuerError::Listen { address: options.listen.clone(), source };
         let listener = TcpListener::bind(&options.listen).await.map_err(wrong)?;
         let address = listener.local_addr().map_err(wrong)?;
         let (refusals, refused) = mpsc::unbounded_channel();
         let framing = options.framing.unwrap_or_else(|| options.dialect.framing());
-        let writer = Writer { dialect: options.dialect, framing };
-        let desk = Mutex::new(Desk::new(book, options.script));
+        let host = options.acquirer.then(|| Host::new(options.foreign_prefixes));
+        let direct = options.acquirer;
+        let writer = Writer { dialect: options.dialect, framing, direct };
+        let desk = Mutex::new(Desk::new(book, script, host));
         let shared = Arc::new(Shared { desk, writer, refusals });
         let stop = CancellationToken::new();
         let task = tokio::spawn(listen(Arc::clone(&shared), listener, refused, stop.clone()));
@@ -146,8 +150,14 @@ async fn listen(
 ) {
     let Ok(address) = listener.local_addr() else { return };
     let mut connections = stop.child_token();
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
+            _ = seconds.tick() => {
+                if let Err(error) = shared.desk().expire() {
+                    tracing::error!(%error, "the end of a hold is not in the ledger");
+                }
+            }
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {

@@ -19,8 +19,9 @@ pub enum Role {
 /// One event of a ledger. The keys up to `pan_hash` are always written; the rest only where they say something. Unknown
 /// keys are passed over; a missing or `null` text is empty.
 ///
-/// Events of an issuer that move money: `charged` (+), `reversed`, `refunded`, `voided` (-). Of a terminal that change
-/// its belief: `sent` (unknown), `approved`, `declined`, `unanswered` (unknown), `reversed` (nothing is charged).
+/// Events of an issuer that move money: `charged`, `completed` (+), `refunded`, `voided` (-), `adjusted` (by its
+/// `difference`), and `reversed`, which takes back what its transaction did; `held`, `released` and `expired` are of
+/// authorisations. Of a terminal that change its belief: `sent` (unknown), `approved`, `declined`, `unanswered` (unknown), `reversed` (nothing is charged).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line<'a> {
     /// When, RFC 3339. The writer fills it in if it is empty.
@@ -64,6 +65,18 @@ pub struct Line<'a> {
     /// Approval code (38).
     #[serde(default, borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
     pub approval: Cow<'a, str>,
+    /// RRN of the transaction that it is about.
+    #[serde(default, borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
+    pub original: Cow<'a, str>,
+    /// Of a changed amount: what was added to the original, minor units.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub difference: i64,
+    /// Transmission date and time (7), where it came with one.
+    #[serde(default, borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
+    pub transmitted: Cow<'a, str>,
+    /// Totals of a settlement (48).
+    #[serde(default, borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
+    pub totals: Cow<'a, str>,
     /// Which copy, counted from 1; 0 where nobody counts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub copy: u32,
@@ -89,6 +102,10 @@ impl<'a> Line<'a> {
             code: NOTHING,
             batch: NOTHING,
             approval: NOTHING,
+            original: NOTHING,
+            difference: 0,
+            transmitted: NOTHING,
+            totals: NOTHING,
             copy: 0,
         }
     }
@@ -96,6 +113,11 @@ impl<'a> Line<'a> {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+const fn is_nothing(number: &i64) -> bool {
     *number == 0
 }
 

@@ -1,13 +1,17 @@
 //! The comparison itself: reads the ledgers, joins them, has each transaction judged, and adds up.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::issuers::{Issuers, Posting};
-use super::judge::{Case, Findings, judge};
+use super::judge::{Case, Findings, judge, kind_of};
+use super::kinds::{adjusts, direction};
 use super::report::{Difference, DifferenceKind, Net, Report};
-use super::row::{SwitchRow, SwitchState};
-use super::terminals::{Belief, Request, Sender, Terminals, direction};
+use super::row::SwitchRow;
+use super::taken::over_undone;
+use super::terminals::{Request, Sender, Terminals};
 use crate::ledger::{BadLine, LedgerError, LedgerReader, Role};
+use crate::text::Text;
 
 /// The ledger files of a comparison.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +63,11 @@ where
     for posting in issuers.postings.iter().filter(|posting| !posting.joined) {
         book.take(None, None, Some(posting));
     }
+    for (original, detail) in over_undone(&issuers) {
+        let kind = DifferenceKind::OverUndone;
+        let about = describe(None, None, Some(&original));
+        book.report.differences.push(Difference { kind, detail, ..about });
+    }
     Ok(book.close())
 }
 
@@ -95,6 +104,7 @@ struct Book {
 #[derive(Default)]
 struct Cards {
     agreed: u64,
+    totals: HashMap<Text<32>, Net>,
     differed: Vec<Difference>,
 }
 
@@ -106,7 +116,8 @@ impl Book {
         issuer: Option<&Posting>,
     ) {
         let through_switch = self.report.through_switch;
-        let findings = judge(Case { terminal, switch, issuer, through_switch });
+        let case = Case { terminal, switch, issuer, through_switch };
+        let findings = judge(case);
         let about = || describe(terminal, switch, issuer);
         if let (Some(request), Some(posting)) = (terminal, issuer)
             && !request.card.is_empty()
@@ -120,7 +131,7 @@ impl Book {
                 self.cards.differed.push(Difference { kind, detail, ..about() });
             }
         }
-        self.add_up(terminal, switch, issuer, &findings);
+        self.add_up(case, &findings);
         if findings.delivery_unknown {
             let detail = "charged, and the terminal never came back".to_owned();
             self.report.delivery_unknown.push(Difference { detail, ..about() });
@@ -130,29 +141,28 @@ impl Book {
         }
     }
 
-    fn add_up(
-        &mut self,
-        terminal: Option<&Request>,
-        switch: Option<&SwitchRow>,
-        issuer: Option<&Posting>,
-        findings: &Findings,
-    ) {
+    fn add_up(&mut self, case: Case<'_>, findings: &Findings) {
+        let Case { terminal, switch, issuer, .. } = case;
         self.report.transactions += 1;
         let about = describe(terminal, switch, issuer);
-        let kind = terminal.map(|request| request.kind.as_str());
-        let sign = direction(switch.map(|row| row.kind.as_str()).or(kind).unwrap_or("purchase"));
-        let posted = issuer.map_or(0, |posting| posting.net);
+        let kind = kind_of(case);
+        let posted = issuer.map_or(0, |posting| posting.money(kind));
         let net = Net {
             count: 1,
-            terminal: terminal
-                .filter(|request| request.belief == Belief::Approved)
-                .map_or(0, |request| request.approved * sign),
-            switch: switch
-                .filter(|row| row.state == SwitchState::Approved)
-                .map_or(0, |row| row.approved * sign),
+            terminal: terminal.map_or(0, Request::money),
+            switch: switch.map_or(0, |row| money_of(row, terminal, issuer)),
             issuer: posted,
             delivery_unknown: if findings.delivery_unknown { posted } else { 0 },
         };
+        let sides = [
+            (terminal.map(|request| request.card), Net { issuer: 0, ..net }),
+            (issuer.map(|posting| posting.card), Net { terminal: 0, delivery_unknown: 0, ..net }),
+        ];
+        for (card, net) in sides {
+            if let Some(card) = card.filter(|card| !card.is_empty()) {
+                add_net(self.cards.totals.entry(card).or_default(), net);
+            }
+        }
         let of_file = || issuer.and_then(|posting| self.names.get(posting.issuer)).cloned();
         let issuer_name = switch
             .map(|row| row.issuer.clone())
@@ -169,6 +179,11 @@ impl Book {
     fn close(mut self) -> Report {
         if self.cards.agreed > 0 {
             self.report.differences.append(&mut self.cards.differed);
+            let cards = self.cards.totals.iter();
+            let wrong = cards.clone().filter(|(_, net)| !net.agrees(false));
+            self.report.cards = u64::try_from(cards.count()).unwrap_or(u64::MAX);
+            let wrong = wrong.map(|(card, net)| (card.to_string(), *net));
+            self.report.cards_that_differ = wrong.collect();
         } else if !self.cards.differed.is_empty() {
             tracing::warn!("terminals and issuers name cards in different ways: not compared");
         }
@@ -176,6 +191,7 @@ impl Book {
             let through_switch = self.report.through_switch;
             let totals = self.report.totals.iter().chain(&self.report.terminals);
             let wrong = totals.filter(|(_, net)| !net.agrees(through_switch));
+            let wrong = wrong.chain(&self.report.cards_that_differ);
             let found = wrong.map(|(name, net)| Difference {
                 kind: DifferenceKind::TotalsDiffer,
                 detail: format!("{name}: {net:?}"),
@@ -186,6 +202,22 @@ impl Book {
         self.report.differences.sort_by(|a, b| (a.kind, &a.rrn).cmp(&(b.kind, &b.rrn)));
         self.report
     }
+}
+
+/// What the switch takes for taken from the card. Where it does not say by how much it changed an amount, that is the
+/// difference to what the others had before.
+fn money_of(row: &SwitchRow, terminal: Option<&Request>, issuer: Option<&Posting>) -> i64 {
+    if !row.state.is_approval() {
+        return 0;
+    }
+    if !adjusts(&row.kind) {
+        return row.told() * direction(&row.kind);
+    }
+    row.difference.unwrap_or_else(|| {
+        let of_terminal = terminal.map(|request| request.approved - request.difference);
+        let of_issuer = issuer.map(|posting| posting.amount - posting.net);
+        row.told() - of_terminal.or(of_issuer).unwrap_or(0)
+    })
 }
 
 fn add_net(sum: &mut Net, net: Net) {
@@ -208,7 +240,7 @@ fn describe(
         .or_else(|| issuer.map(|posting| posting.sender));
     let rrn = switch.map_or_else(
         || issuer.map(|posting| posting.rrn).or_else(|| terminal.map(|request| request.rrn)),
-        |row| Some(crate::text::Text::new(&row.rrn)),
+        |row| Some(Text::new(&row.rrn)),
     );
     let currency = switch.map(|row| row.currency.clone()).or_else(|| {
         issuer

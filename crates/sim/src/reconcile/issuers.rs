@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::kinds::{adjusts, direction, kind_of_event};
 use super::terminals::Sender;
 use crate::ledger::Line;
 use crate::text::Text;
@@ -13,11 +14,17 @@ pub(super) struct Posting {
     pub(super) sender: Sender,
     pub(super) currency: Text<3>,
     pub(super) card: Text<32>,
-    /// The amount charged last.
+    /// The name of its kind; empty if only reversals came.
+    pub(super) kind: Text<24>,
+    /// RRN of the transaction that it is about.
+    pub(super) original: Text<12>,
+    /// The amount posted last.
     pub(super) amount: i64,
-    /// What is charged now.
+    /// What stands of it now: charged, held, paid back or released, each counted up; of a changed amount the difference.
     pub(super) net: i64,
-    /// Charges that came while another was in effect.
+    /// Whether it was posted, and not taken back since.
+    pub(super) in_effect: bool,
+    /// Postings that came while another was in effect.
     pub(super) charged_again: u32,
     /// Copies of the request that were forwarded.
     pub(super) duplicates: u32,
@@ -30,6 +37,18 @@ pub(super) struct Posting {
     /// Which ledger file it stands in.
     pub(super) issuer: usize,
     pub(super) joined: bool,
+}
+
+impl Posting {
+    /// What is taken from the card now; less than 0 if it was paid.
+    pub(super) fn money(&self, kind: &str) -> i64 {
+        self.net * direction(if self.kind.is_empty() { kind } else { self.kind.as_str() })
+    }
+
+    /// Whether something of it stands.
+    pub(super) fn stands(&self) -> bool {
+        if adjusts(self.kind.as_str()) { self.in_effect } else { self.net > 0 }
+    }
 }
 
 /// All transactions of all issuers.
@@ -47,32 +66,47 @@ impl Issuers {
             return;
         }
         let event = &*line.event;
-        let moves = matches!(event, "charged" | "reversed" | "refunded" | "voided");
+        let posts = matches!(
+            event,
+            "charged"
+                | "refunded"
+                | "voided"
+                | "held"
+                | "released"
+                | "completed"
+                | "adjusted"
+                | "noted"
+        );
         let undoes = event == "reversed" || event.starts_with("reversal_");
-        if !moves && !undoes && !matches!(event, "declined" | "duplicate" | "received") {
+        if !posts && !undoes && !matches!(event, "declined" | "duplicate" | "received" | "repeated")
+        {
             return;
         }
         let posting = self.posting(issuer, line);
         posting.reused |= posting.sender.terminal.as_str() != line.terminal.trim_end()
             && !line.terminal.is_empty();
         posting.reversals += u32::from(undoes);
+        if !undoes && posting.kind.is_empty() {
+            let of_event = kind_of_event(event);
+            posting.kind = Text::new(if line.kind.is_empty() { of_event } else { &line.kind });
+        }
+        let adjusts = adjusts(posting.kind.as_str());
+        let amount = if adjusts { line.difference } else { line.amount };
         match event {
-            "charged" => {
-                if posting.net > 0 {
-                    posting.charged_again += 1;
-                }
-                posting.arrived = true;
-                posting.amount = line.amount;
-                posting.net += line.amount;
-                posting.currency = Text::new(&line.currency);
-            }
             "duplicate" => posting.duplicates += 1,
-            "declined" | "received" => posting.arrived = true,
-            "reversed" => posting.net -= line.amount,
-            "refunded" | "voided" => {
-                posting.net -= line.amount;
+            "declined" | "received" | "repeated" => posting.arrived = true,
+            "reversed" => {
+                posting.net -= amount;
+                posting.in_effect = false;
+            }
+            _ if posts => {
+                posting.charged_again += u32::from(posting.net != 0);
                 posting.arrived = true;
+                posting.in_effect = true;
                 posting.amount = line.amount;
+                posting.net += if event == "noted" { 0 } else { amount };
+                posting.currency = Text::new(&line.currency);
+                posting.original = Text::new(&line.original);
             }
             _ => {}
         }
@@ -94,8 +128,11 @@ impl Issuers {
                 sender,
                 currency: Text::new(&line.currency),
                 card: Text::new(&line.pan_hash),
+                kind: Text::default(),
+                original: Text::default(),
                 amount: 0,
                 net: 0,
+                in_effect: false,
                 charged_again: 0,
                 duplicates: 0,
                 reversals: 0,
@@ -107,6 +144,11 @@ impl Issuers {
         }
         let at = usize::try_from(at).unwrap_or(0);
         self.postings.get_mut(at).expect("an index that was pushed above or before")
+    }
+
+    /// The transaction of that RRN.
+    pub(super) fn posting_of(&self, rrn: Text<12>) -> Option<&Posting> {
+        self.postings.get(usize::try_from(*self.by_rrn.get(&rrn)?).ok()?)
     }
 
     /// The transaction of that RRN, marked as joined.

@@ -1,9 +1,10 @@
 //! The judgement of one transaction: what its three records say, held against the rules of money.
 
 use super::issuers::Posting;
+use super::kinds::{adjusts, direction, has_effect};
 use super::report::DifferenceKind as Kind;
 use super::row::{ReversalState, SwitchRow, SwitchState};
-use super::terminals::{Belief, Request, direction};
+use super::terminals::{Belief, Request};
 
 /// One transaction as far as the three sides know it.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,7 @@ fn judge_posting(case: Case<'_>, posting: &Posting, findings: &mut Findings) {
     if posting.reused {
         findings.add(Kind::RrnUsedTwice, "the issuer has it for several terminals".to_owned());
     }
-    if posting.net < 0 && direction(kind_of(case)) >= 0 {
+    if posting.net < 0 && !adjusts(kind_of(case)) {
         findings.add(
             Kind::ReversedWithoutCause,
             format!("more was reversed than charged: {}", posting.net),
@@ -97,9 +98,18 @@ fn judge_row(case: Case<'_>, row: &SwitchRow, findings: &mut Findings) {
     if row.state == SwitchState::InFlight {
         findings.add(Kind::OutcomeOpen, "the switch has no outcome".to_owned());
     }
+    match row.state {
+        SwitchState::Accepted => {
+            findings.add(Kind::DeliveryOpen, "its issuer has not answered it".to_owned());
+        }
+        SwitchState::Disputed => {
+            findings.add(Kind::AdviceRefused, "its terminal was told 00".to_owned());
+        }
+        _ => {}
+    }
     let Some(request) = case.terminal else {
-        let charged = case.issuer.is_some_and(|posting| posting.net != 0);
-        if charged || row.state == SwitchState::Approved {
+        let charged = case.issuer.is_some_and(Posting::stands);
+        if charged || row.state.is_approval() {
             findings.add(Kind::NotSent, "no terminal says that it sent it".to_owned());
         }
         return;
@@ -112,7 +122,7 @@ fn judge_row(case: Case<'_>, row: &SwitchRow, findings: &mut Findings) {
         let detail = format!("terminal {}, switch {}", request.currency, row.currency);
         findings.add(Kind::CurrencyDiffers, detail);
     }
-    let approved = row.state == SwitchState::Approved;
+    let approved = row.state.is_approval();
     let agrees = match request.belief {
         Belief::Approved => approved,
         Belief::Declined | Belief::Reversed => !approved,
@@ -125,43 +135,53 @@ fn judge_row(case: Case<'_>, row: &SwitchRow, findings: &mut Findings) {
 }
 
 fn judge_belief(case: Case<'_>, findings: &mut Findings) {
-    let net = case.issuer.map_or(0, |posting| posting.net) * direction(kind_of(case));
-    let approved_by_switch = case.switch.is_some_and(|row| row.state == SwitchState::Approved);
+    let stands = case.issuer.is_some_and(Posting::stands);
+    let net = case.issuer.map_or(0, |posting| posting.net);
+    let approved_by_switch = case.switch.is_some_and(|row| row.state.is_approval());
     let belief = case.terminal.map(|request| request.belief);
     if let Some(request) = case.terminal.filter(|request| !request.other_rrn.is_empty()) {
         let detail = format!("answers with {} and {}", request.rrn, request.other_rrn);
         findings.add(Kind::AnswersDiffer, detail);
     }
     match (case.terminal, belief) {
-        (Some(request), Some(Belief::Approved)) => judge_approval(case, request, net, findings),
-        (_, Some(Belief::Unknown)) if net > 0 && (approved_by_switch || !case.through_switch) => {
+        (Some(request), Some(Belief::Approved)) => judge_approval(case, request, findings),
+        (_, Some(Belief::Unknown)) if stands && (approved_by_switch || !case.through_switch) => {
             findings.delivery_unknown = true;
         }
-        _ if net > 0 => {
+        _ if stands && has_effect(kind_of(case)) => {
             let detail = format!(
-                "charged {net}, terminal {}, switch {}",
+                "{} {net}, terminal {}, switch {}",
+                if direction(kind_of(case)) < 0 { "paid back" } else { "charged" },
                 belief.map_or("knows nothing of it", Belief::name),
                 case.switch.map_or("has no row", |row| row.state.name()),
             );
             findings.add(Kind::ChargedWithoutApproval, detail);
         }
-        (_, Some(Belief::Unknown)) if approved_by_switch && moves(case) => {
+        (_, Some(Belief::Unknown))
+            if case.switch.is_some_and(|row| row.state == SwitchState::Approved)
+                && has_effect(kind_of(case)) =>
+        {
             findings.add(Kind::ApprovedWithoutCharge, "approved in the switch alone".to_owned());
         }
         _ => {}
     }
 }
 
-fn judge_approval(case: Case<'_>, request: &Request, net: i64, findings: &mut Findings) {
+fn judge_approval(case: Case<'_>, request: &Request, findings: &mut Findings) {
     if case.through_switch && case.switch.is_none() {
         let detail = format!("the switch has no row of RRN {}", request.rrn);
         findings.add(Kind::ApprovedWithoutRow, detail);
     }
-    let of_switch = case.switch.map_or(request.approved, |row| row.approved);
-    if !moves(case) {
+    judge_original(case, request, findings);
+    if !has_effect(kind_of(case)) {
         return;
     }
-    if net <= 0 {
+    let state = case.switch.map(|row| row.state);
+    if !case.issuer.is_some_and(Posting::stands) {
+        // What is not delivered, or was refused, is named already.
+        if matches!(state, Some(SwitchState::Accepted | SwitchState::Disputed)) {
+            return;
+        }
         let reversals = case.issuer.map_or(0, |posting| posting.reversals);
         let detail = match case.issuer {
             None => "the issuer knows nothing of it".to_owned(),
@@ -169,18 +189,41 @@ fn judge_approval(case: Case<'_>, request: &Request, net: i64, findings: &mut Fi
             Some(_) => "the issuer has not charged it".to_owned(),
         };
         findings.add(Kind::ApprovedWithoutCharge, detail);
-    } else if net != request.approved || of_switch != request.approved {
+        return;
+    }
+    if state == Some(SwitchState::Disputed) {
+        findings.add(Kind::StateDiffers, "refused, and posted by the issuer".to_owned());
+    }
+    let net = case.issuer.map_or(0, |posting| posting.net);
+    let of_switch = case.switch.map_or(request.approved, SwitchRow::told);
+    if net != request.worth() || of_switch != request.approved {
         let switch = if case.switch.is_some() { format!("{of_switch}") } else { "-".to_owned() };
-        let detail = format!("terminal {}, switch {switch}, issuer {net}", request.approved);
+        let detail = format!("terminal {}, switch {switch}, issuer {net}", request.worth());
         findings.add(Kind::AmountDiffers, detail);
     }
 }
 
-fn kind_of(case: Case<'_>) -> &str {
-    let of_terminal = case.terminal.map(|request| request.kind.as_str());
-    case.switch.map(|row| row.kind.as_str()).or(of_terminal).unwrap_or("purchase")
+/// All who name an original must name the same.
+fn judge_original(case: Case<'_>, request: &Request, findings: &mut Findings) {
+    let of_issuer = case.issuer.map(|posting| posting.original).unwrap_or_default();
+    let of_switch = case.switch.map_or("", |row| row.original.as_str());
+    let mut named = [request.original.as_str(), of_switch, of_issuer.as_str()];
+    named.sort_unstable();
+    let mut named = named.into_iter().filter(|rrn| !rrn.is_empty());
+    if let (Some(first), Some(last)) = (named.next(), named.next_back())
+        && first != last
+    {
+        let Request { original, .. } = request;
+        let detail = format!("terminal {original}, switch {of_switch}, issuer {of_issuer}");
+        findings.add(Kind::OriginalDiffers, detail);
+    }
 }
 
-fn moves(case: Case<'_>) -> bool {
-    direction(kind_of(case)) != 0
+/// The name of its kind, by whoever knows.
+pub(super) fn kind_of(case: Case<'_>) -> &str {
+    let of_terminal = case.terminal.map(|request| request.kind.as_str());
+    let of_issuer = case.issuer.map(|posting| posting.kind.as_str());
+    let of_issuer = of_issuer.filter(|kind| !kind.is_empty());
+    let known = case.switch.map(|row| row.kind.as_str()).or(of_terminal).or(of_issuer);
+    known.unwrap_or("purchase")
 }

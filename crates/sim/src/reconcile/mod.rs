@@ -6,8 +6,10 @@
 mod book;
 mod issuers;
 mod judge;
+mod kinds;
 mod report;
 mod row;
+mod taken;
 mod terminals;
 
 pub use book::{Ledgers, reconcile};

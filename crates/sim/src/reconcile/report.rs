@@ -47,6 +47,14 @@ pub enum DifferenceKind {
     RrnUsedTwice,
     /// Answers to one request had different RRNs.
     AnswersDiffer,
+    /// An advice that a terminal was told 00 for is not delivered yet.
+    DeliveryOpen,
+    /// An issuer refused an advice that a terminal was told 00 for.
+    AdviceRefused,
+    /// The sides say that it is about different transactions.
+    OriginalDiffers,
+    /// More was undone of a transaction than was done.
+    OverUndone,
     /// Totals differ though no single transaction does.
     TotalsDiffer,
 }
@@ -113,6 +121,10 @@ pub struct Report {
     pub totals: BTreeMap<String, Net>,
     /// Totals by merchant and terminal.
     pub terminals: BTreeMap<String, Net>,
+    /// Cards that were compared, to the last minor unit.
+    pub cards: u64,
+    /// Totals of the cards that differ, by their name in ledgers.
+    pub cards_that_differ: BTreeMap<String, Net>,
 }
 
 impl Report {

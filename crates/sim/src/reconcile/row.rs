@@ -27,6 +27,10 @@ pub struct SwitchRow {
     pub issuer: String,
     /// Its business day, as `2026-11-23`.
     pub day: String,
+    /// RRN of the transaction that it is about; empty where that is not known.
+    pub original: String,
+    /// Of a changed amount: what was added to the original, minor units, if that is known.
+    pub difference: Option<i64>,
     /// What is true of the duty to reverse it, if there ever was one.
     pub reversal: Option<ReversalState>,
 }
@@ -38,6 +42,10 @@ pub enum SwitchState {
     InFlight,
     /// Approved.
     Approved,
+    /// Answered 00, and still to be delivered to its issuer.
+    Accepted,
+    /// Answered 00, and refused by its issuer.
+    Disputed,
     /// Declined.
     Declined,
     /// Never given to an issuer.
@@ -50,6 +58,18 @@ pub enum SwitchState {
     ReversedBeforeArrival,
 }
 
+impl SwitchRow {
+    /// What its terminal was told to be approved, minor units. Of what is not answered by its issuer it is what was asked.
+    #[must_use]
+    pub const fn told(&self) -> i64 {
+        match self.state {
+            SwitchState::Approved => self.approved,
+            SwitchState::Accepted | SwitchState::Disputed => self.amount,
+            _ => 0,
+        }
+    }
+}
+
 impl SwitchState {
     /// The state of the name that reports and the console have for it, if there is one.
     #[must_use]
@@ -57,6 +77,8 @@ impl SwitchState {
         Some(match name {
             "in flight" | "in flight, reversal asked" => Self::InFlight,
             "approved" => Self::Approved,
+            "accepted" => Self::Accepted,
+            "disputed" => Self::Disputed,
             "declined" => Self::Declined,
             "never sent" => Self::NeverSent,
             "timed out" => Self::TimedOut,
@@ -66,12 +88,20 @@ impl SwitchState {
         })
     }
 
+    /// Whether its terminal was told that it went through.
+    #[must_use]
+    pub const fn is_approval(self) -> bool {
+        matches!(self, Self::Approved | Self::Accepted | Self::Disputed)
+    }
+
     /// The name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::InFlight => "in flight",
             Self::Approved => "approved",
+            Self::Accepted => "accepted",
+            Self::Disputed => "disputed",
             Self::Declined => "declined",
             Self::NeverSent => "never sent",
             Self::TimedOut => "timed out",

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::kinds::{adjusts, direction, kind_name};
 use crate::ledger::Line;
 use crate::text::Text;
 
@@ -57,10 +58,27 @@ pub(super) struct Request {
     pub(super) other_rrn: Text<12>,
     pub(super) asked: i64,
     pub(super) approved: i64,
+    /// Of a changed amount: what was added to the original.
+    pub(super) difference: i64,
+    /// RRN of the transaction that it is about.
+    pub(super) original: Text<12>,
     pub(super) currency: Text<3>,
     pub(super) card: Text<32>,
     /// Whether it was joined to what the others have.
     pub(super) joined: bool,
+}
+
+impl Request {
+    /// What its approval is worth: of a changed amount the difference.
+    pub(super) fn worth(&self) -> i64 {
+        if adjusts(self.kind.as_str()) { self.difference } else { self.approved }
+    }
+
+    /// What its terminal takes for taken from the card, less than 0 if it was paid.
+    pub(super) fn money(&self) -> i64 {
+        let approved = self.belief == Belief::Approved;
+        if approved { self.worth() * direction(self.kind.as_str()) } else { 0 }
+    }
 }
 
 /// All requests of all terminals, by sender; a STAN that a terminal used again (in another batch, or for another kind) is
@@ -98,6 +116,7 @@ impl Terminals {
             "approved" if request.belief != Belief::Reversed => {
                 request.belief = Belief::Approved;
                 request.approved = line.amount;
+                request.difference = line.difference;
             }
             "declined" if request.belief != Belief::Reversed => request.belief = Belief::Declined,
             "reversed" => request.belief = Belief::Reversed,
@@ -126,6 +145,8 @@ impl Terminals {
                 other_rrn: Text::default(),
                 asked: line.amount,
                 approved: 0,
+                difference: line.difference,
+                original: Text::new(&line.original),
                 currency: Text::new(&line.currency),
                 card: Text::new(&line.pan_hash),
                 joined: false,
@@ -160,19 +181,5 @@ impl Terminals {
         let request = self.requests.get_mut(at)?;
         request.joined = true;
         Some(*request)
-    }
-}
-
-/// The name of a kind; without one it is a purchase.
-pub(super) fn kind_name(kind: &str) -> Text<24> {
-    Text::new(if kind.is_empty() { "purchase" } else { kind })
-}
-
-/// In which direction a kind moves money: 1 takes from the card, -1 gives back, 0 neither.
-pub(super) fn direction(kind: &str) -> i64 {
-    match kind {
-        "purchase" | "completion" | "completion-advice" => 1,
-        "void" | "refund" | "completion-void" => -1,
-        _ => 0,
     }
 }

@@ -13,6 +13,9 @@ use sim::bench::{BenchOptions, Live, Mix, Pace, Progress, run as run_bench, used
 use self::report::{Former, Settings};
 use crate::{cli::Bench, config::dialects, node::Signals};
 
+/// The load ends with the terminals' days, and without a duration nothing else ends it.
+const DAYS_END: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Runs the load; Ctrl-C ends it early, and goes on to clear up what terminals do not know.
 #[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn run(options: &Bench) -> anyhow::Result<ExitCode> {
@@ -76,6 +79,12 @@ fn bench_options(options: &Bench) -> anyhow::Result<BenchOptions> {
     bench.sales = options.sales;
     if let Some(file) = &options.mix {
         bench.mix = Mix::load(file)?;
+    }
+    if options.day {
+        bench.mix.day.get_or_insert_default();
+    }
+    if bench.mix.day.is_some() && options.duration.is_none() && options.rate.is_none() {
+        bench.duration = DAYS_END;
     }
     bench.seed = options.seed;
     bench.ledger.clone_from(&options.ledger);

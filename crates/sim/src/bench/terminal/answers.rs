@@ -1,22 +1,26 @@
 //! What a simulated terminal does with the answers that it gets.
 
-use iso8583::{Kind, Message};
+use iso8583::Message;
 
 use super::{Answer, PAUSE, Sale, State, Terminal};
 use crate::bench::floor::{Floor, Turn};
 use crate::bench::plan::Plan;
 use crate::bench::stats::Live;
+use crate::bench::till::is_notice;
 use crate::text::Text;
 
 impl Terminal {
     /// An answer to this terminal came.
     pub(in crate::bench) fn answer(&mut self, message: &Message, turn: &mut Turn<'_>) {
         let ours = message.number(11) == Some(u64::from(self.stan));
-        match (self.state, message.mti().class(), ours) {
-            (State::Waiting, 2, true) => self.first_answer(message, turn),
-            (State::Repeating, 2, true) => self.second_answer(message, turn),
-            (State::Reversing { tries }, 4, true) => self.reversal_answer(message, tries, turn),
-            (_, 2 | 4, _) => {
+        let class = message.mti().class();
+        let of_sale = ours && class == self.sale.mti.class();
+        match (self.state, class) {
+            (State::Waiting, _) if of_sale => self.first_answer(message, turn),
+            (State::Repeating, _) if of_sale => self.second_answer(message, turn),
+            (State::Reversing { tries }, 4) if ours => self.reversal_answer(message, tries, turn),
+            (State::Managing, _) if self.is_managed(message) => self.managed_answer(message, turn),
+            (_, 1..=6 | 8) => {
                 let known = message.number(11).is_some_and(|stan| stan <= u64::from(self.stan));
                 let what = if known { "late answer" } else { "answer to nothing" };
                 turn.floor.stats.borrow_mut().error(what);
@@ -41,18 +45,27 @@ impl Terminal {
         let (latency, service) = (turn.now - self.sale.due, turn.now - self.sale.sent);
         floor.stats.borrow_mut().answered(latency, service, answer.code.as_str());
         let approved = is_approval(answer.code.as_str());
-        self.believe(floor, approved, &answer);
         let doubtful = match answer.code.as_str() {
             "98" | "68" => true,
             // A refusal of a copy that says nothing of the first.
             "91" | "94" | "96" => !first_copy,
             _ => false,
         };
+        if doubtful && is_notice(self.sale.kind) {
+            self.unanswered(floor);
+            self.reverse_or_free(turn);
+            return;
+        }
+        self.believe(floor, approved, &answer);
         if doubtful {
             self.sale.reason = "98";
             self.reverse_or_free(turn);
             return;
         }
+        if approved && floor.keeps() {
+            self.keep(&answer, message.number(13));
+        }
+        self.sign_in |= matches!(answer.code.as_str(), "77" | "A0") && floor.has_days();
         match self.sale.plan {
             Plan::Double => {
                 self.state = State::Repeating;
@@ -90,12 +103,12 @@ impl Terminal {
             return;
         }
         match answer.code.as_str() {
-            "98" => {
+            "98" if !is_notice(self.sale.kind) => {
                 self.journal(turn.floor, "declined", "98");
                 self.sale.reason = "98";
                 self.reverse(turn);
             }
-            "91" | "96" => turn.floor.stats.borrow_mut().error("copy refused"),
+            "91" | "96" | "98" => turn.floor.stats.borrow_mut().error("copy refused"),
             _ => {
                 turn.floor.stats.borrow_mut().error("answers differ");
                 self.journal(turn.floor, "answers_differ", answer.code.as_str());
@@ -116,7 +129,7 @@ impl Terminal {
                 if self.sale.plan == Plan::ReverseFirst && self.sale.copies == 0 {
                     self.send(turn);
                 } else if let Some(due) = self.wanted.take() {
-                    self.sell(due, turn);
+                    self.next(due, turn);
                 }
             }
             _ => {
@@ -139,7 +152,7 @@ impl Terminal {
     }
 
     fn read(&self, message: &Message, floor: &Floor) -> Result<Answer, &'static str> {
-        let Sale { blanks, kind, .. } = &self.sale;
+        let Sale { blanks, kind, mti, .. } = &self.sale;
         let text = |number: u8| message.text(number).unwrap_or_default();
         let answer = Answer {
             code: Text::new(&floor.code(message)),
@@ -149,10 +162,10 @@ impl Terminal {
         };
         let partial = answer.code.as_str() == "10";
         let same_amount = answer.amount == blanks.amount
-            || *kind == Kind::BalanceEnquiry
+            || !kind.moves_money()
             || (partial && floor.mix.partial && (1..blanks.amount).contains(&answer.amount));
         let checks = [
-            (Some(message.mti()) == floor.response(*kind), "wrong message type"),
+            (message.mti() == mti.response(), "wrong message type"),
             (text(42).trim_end() == floor.mix.merchant, "wrong merchant"),
             (same_amount, "wrong amount"),
             (!message.has(49) || text(49) == floor.mix.currency.as_str(), "wrong currency"),

@@ -8,7 +8,8 @@ use crate::ledger::{Line, Role};
 impl Terminal {
     pub(super) fn believe(&self, floor: &Floor, approved: bool, answer: &Answer) {
         if approved {
-            floor.stats.borrow_mut().approved += 1;
+            let kind = self.sale.kind.name();
+            floor.stats.borrow_mut().approved(kind, !floor.mix.kinds.is_empty());
             Live::add(&floor.live.approved);
             let amount = i64::try_from(answer.amount).unwrap_or(i64::MAX);
             let mut line = self.line(floor, "approved", answer.code.as_str());
@@ -43,6 +44,8 @@ impl Terminal {
             kind: self.sale.kind.name().into(),
             code: code.into(),
             batch: batch.unwrap_or_default().into(),
+            original: self.origin.map_or_else(String::new, |origin| origin.rrn.to_string()).into(),
+            difference: self.origin.map_or(0, |origin| origin.difference),
             copy: self.sale.copies,
             ..Line::new(Role::Terminal, event)
         }
