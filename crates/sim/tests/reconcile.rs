@@ -374,10 +374,13 @@ fn what_is_not_delivered_and_what_was_refused_is_named() {
     }
 }
 
+/// RRN, kind, RRN of the original, amount.
+type About<'a> = (&'a str, &'a str, &'a str, i64);
+
 #[test]
 fn originals_agree_and_no_more_is_undone_than_done() {
     use SwitchState::Approved;
-    let cases: &[(&[(&str, &str, &str, i64)], &[Kind])] = &[
+    let cases: &[(&[About<'_>], &[Kind])] = &[
         // RRN, kind, original, amount; and what is wrong with them together.
         (&[("1", "purchase", "", 500), ("2", "refund", "1", 200), ("3", "refund", "1", 300)], &[]),
         (
@@ -415,7 +418,7 @@ fn originals_agree_and_no_more_is_undone_than_done() {
         _ => "released",
     };
     for (lines, expected) in cases {
-        let line = |event: &str, (rrn, kind, original, amount): &(&str, &str, &str, i64)| {
+        let line = |event: &str, (rrn, kind, original, amount): &About<'_>| {
             told(&format!("{event} {rrn} {rrn:0>6} {amount}"), kind, original)
         };
         let terminal: Vec<String> = lines.iter().map(|of| line("approved", of)).collect();
