@@ -6,4 +6,5 @@ mod figures;
 mod floor;
 mod kinds;
 mod reconcile;
+mod reconcile_kinds;
 mod restart;
