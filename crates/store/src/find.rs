@@ -63,7 +63,7 @@ pub struct Owed {
 }
 
 /// A case as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseFile {
     /// Of which transaction.
     pub id: TxnId,
@@ -73,6 +73,8 @@ pub struct CaseFile {
     pub opened: Wall,
     /// When it was resolved.
     pub resolved: Option<Wall>,
+    /// What differs, where the kind does not say it all. Never a card number.
+    pub detail: String,
 }
 
 /// What the store holds open.
@@ -195,7 +197,7 @@ macro_rules! finders {
                 limit: u32,
             ) -> Result<Vec<crate::CaseFile>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(
-                    "SELECT id, kind, opened, resolved FROM cases WHERE ",
+                    "SELECT id, kind, opened, resolved, detail FROM cases WHERE ",
                 );
                 match id {
                     Some(id) => query.push("id = ").push_bind(crate::image::long(id.0)),
@@ -211,6 +213,7 @@ macro_rules! finders {
                             row.try_get(1)?,
                             row.try_get(2)?,
                             row.try_get(3)?,
+                            row.try_get(4)?,
                         )
                     })
                     .collect()
@@ -297,6 +300,7 @@ pub(crate) fn case_of(
     kind: i16,
     opened: i64,
     resolved: Option<i64>,
+    detail: Option<Vec<u8>>,
 ) -> Result<CaseFile, StoreError> {
     Ok(CaseFile {
         id: TxnId(crate::image::count(id)),
@@ -305,6 +309,7 @@ pub(crate) fn case_of(
         })?,
         opened: Wall(opened),
         resolved: resolved.map(Wall),
+        detail: String::from_utf8_lossy(&detail.unwrap_or_default()).into_owned(),
     })
 }
 

@@ -72,12 +72,28 @@ pub enum CaseKind {
     IssuerGone = 3,
     /// Whether an approval was delivered stayed unknown to the end of the day (M10).
     DeliveryUnknown = 4,
+    /// A settlement's upload names a transaction that the switch does not have. It has a number of its own.
+    TerminalOnly = 5,
+    /// A settlement's upload lacks a transaction that the switch has.
+    SwitchOnly = 6,
+    /// The amount in a settlement's upload is not the switch's.
+    AmountsDiffer = 7,
+    /// A settlement's upload keeps a transaction that was reversed here.
+    ReversedHere = 8,
 }
 
 impl CaseKind {
     /// All, by number.
-    pub const ALL: [Self; 4] =
-        [Self::ReversalUnanswered, Self::ShedButApproved, Self::IssuerGone, Self::DeliveryUnknown];
+    pub const ALL: [Self; 8] = [
+        Self::ReversalUnanswered,
+        Self::ShedButApproved,
+        Self::IssuerGone,
+        Self::DeliveryUnknown,
+        Self::TerminalOnly,
+        Self::SwitchOnly,
+        Self::AmountsDiffer,
+        Self::ReversedHere,
+    ];
 
     /// The stored number.
     #[must_use]
@@ -93,6 +109,10 @@ impl CaseKind {
             Self::ShedButApproved => "shed but approved",
             Self::IssuerGone => "issuer gone",
             Self::DeliveryUnknown => "delivery unknown",
+            Self::TerminalOnly => "terminal has it, switch does not",
+            Self::SwitchOnly => "switch has it, terminal does not",
+            Self::AmountsDiffer => "amounts differ",
+            Self::ReversedHere => "reversed here, kept there",
         }
     }
 }

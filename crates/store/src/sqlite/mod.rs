@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoint;
+mod counter;
 mod days;
 mod find;
 mod node;

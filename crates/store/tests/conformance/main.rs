@@ -21,6 +21,7 @@ macro_rules! both {
 }
 
 mod basics;
+mod batches;
 mod days;
 mod fixture;
 mod nodes;
