@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use iso8583::{Cause, Dialect, Kind, KindRow, Message, OnSilence};
+use store::{Opening, Place};
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
+    batches::Verdict,
     blob::{Packer, together},
     config::IssuerSettings,
+    counter::{Errand, errand},
     desk::{Desk, seal},
 };
 
@@ -17,6 +20,10 @@ use crate::{
 pub(crate) enum Inquiry {
     /// For the engine, with the identity that it is about (an echo has none).
     Event(Event, Option<Key>),
+    /// For the engine, once the store was asked again about its batch.
+    Look(Event, Key),
+    /// For the counter: the switch itself answers.
+    Errand(Box<Errand>),
     /// Refused here: it has no identity that the engine could know.
     Refuse(Cause),
     /// A response, or nothing that could be answered: counted and dropped.
@@ -28,6 +35,7 @@ enum Part {
     Transaction,
     Reversal,
     Echo,
+    Counter,
     Unsupported,
 }
 
@@ -52,8 +60,8 @@ const fn part(kind: Kind) -> Part {
         | Kind::Tip
         | Kind::OfflineUpload
         | Kind::OfflineRefund
-        | Kind::ScriptResult
-        | Kind::SignOn
+        | Kind::ScriptResult => Part::Unsupported,
+        Kind::SignOn
         | Kind::SignOff
         | Kind::Settlement
         | Kind::BatchUpload
@@ -61,7 +69,7 @@ const fn part(kind: Kind) -> Part {
         | Kind::BatchChip
         | Kind::BatchEnd
         | Kind::Parameters
-        | Kind::StatusReport => Part::Unsupported,
+        | Kind::StatusReport => Part::Counter,
     }
 }
 
@@ -101,6 +109,10 @@ pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) 
         Part::Transaction => asker.transaction(row, asked),
         Part::Reversal => asker.reversal(asked),
         Part::Echo => Inquiry::Event(Event::Echo(asked.ask), None),
+        Part::Counter => match errand(desk, message, row) {
+            Ok(errand) => Inquiry::Errand(Box::new(errand)),
+            Err(cause) => Inquiry::Refuse(cause),
+        },
         Part::Unsupported => Inquiry::Refuse(Cause::NotSupported),
     }
 }
@@ -112,6 +124,31 @@ const ROOM: [u8; 64] = [0; 64];
 struct Whose<'a> {
     merchant: Cow<'a, [u8]>,
     terminal: Cow<'a, [u8]>,
+}
+
+impl Whose<'_> {
+    /// The batch that a terminal brings with its first request.
+    fn opening(&self, desk: &Desk, key: Key, at: Wall) -> Opening {
+        Opening {
+            place: Place {
+                terminal: key.terminal(),
+                domain: desk.listener.domain.clone(),
+                merchant: Bytes::copy_from_slice(&self.merchant),
+                name: Bytes::copy_from_slice(&self.terminal),
+                listener: desk.listener.name.clone(),
+            },
+            number: key.batch(),
+            at,
+        }
+    }
+}
+
+/// The batch that the terminal of this message brings with it.
+pub(crate) fn opening(desk: &Desk, message: &Message, key: Key, at: Wall) -> Opening {
+    let nobody = || Whose { merchant: Cow::Borrowed(b""), terminal: Cow::Borrowed(b"") };
+    let asker = Asker { desk, dialect: &desk.listener.dialect, message, wall: at };
+    let mut rooms = [ROOM; 2];
+    asker.whose(&mut rooms).unwrap_or_else(nobody).opening(desk, key, at)
 }
 
 struct Asker<'a> {
@@ -154,6 +191,11 @@ impl Asker<'_> {
             .merchants
             .refusal(&whose.merchant, &whose.terminal)
             .or_else(|| issuer.is_none().then_some(Cause::NoRoute));
+        let belongs = match refusal {
+            None => self.belongs(key, &whose),
+            Some(_) => Verdict::Same,
+        };
+        let refusal = refusal.or((belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
         let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer));
         // The row outlives the message.
         let [merchant, terminal, sealed, carried] =
@@ -176,7 +218,20 @@ impl Asker<'_> {
             card,
             carried,
         };
-        Inquiry::Event(Event::Request(Box::new(request)), Some(key))
+        let event = Event::Request(Box::new(request));
+        match belongs {
+            Verdict::Look => Inquiry::Look(event, key),
+            Verdict::Same | Verdict::Differs => Inquiry::Event(event, Some(key)),
+        }
+    }
+
+    /// Whether a request belongs to its terminal's batch; everything does in a dialect without batches.
+    fn belongs(&self, key: Key, whose: &Whose<'_>) -> Verdict {
+        if self.dialect.elements().batch.is_none() {
+            return Verdict::Same;
+        }
+        let opening = || whose.opening(self.desk, key, self.wall);
+        self.desk.batches.check(key.terminal(), key.batch(), opening)
     }
 
     fn reversal(&self, asked: Asked) -> Inquiry {
@@ -364,6 +419,8 @@ mod tests {
             }
             Inquiry::Event(Event::Echo(_), None) => "echo".to_owned(),
             Inquiry::Event(event, _) => panic!("{event:?}"),
+            Inquiry::Look(..) => "look".to_owned(),
+            Inquiry::Errand(_) => "errand".to_owned(),
             Inquiry::Refuse(cause) => cause.name().to_owned(),
             Inquiry::Ignore(why) => format!("ignored, {why}"),
         }

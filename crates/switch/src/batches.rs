@@ -4,9 +4,9 @@
 //! Nothing is refused before the store was asked again.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
-        Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,6 +14,8 @@ use std::{
 
 use store::{Opening, Store, StoreError, TerminalState};
 use switch_core::{Day, Instant, TerminalKey};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 
@@ -38,14 +40,15 @@ impl Known {
         self.closed.iter().any(|(number, _)| *number == batch)
     }
 
-    fn verdict(&self, batch: u32, now: Instant) -> Option<Verdict> {
+    /// None where it may become the terminal's batch.
+    fn verdict(&self, batch: u32) -> Option<Verdict> {
         if !self.settling && self.batch == Some(batch) {
             return Some(Verdict::Same);
         }
         if self.batch.is_none() && !self.is_closed(batch) {
             return None;
         }
-        let lately = self.looked.is_some_and(|looked| now.since(looked) < LOOK_AGAIN);
+        let lately = self.looked.is_some_and(|looked| clock::mono().since(looked) < LOOK_AGAIN);
         Some(if self.settling || lately { Verdict::Differs } else { Verdict::Look })
     }
 }
@@ -94,14 +97,13 @@ impl Batches {
         &self,
         terminal: TerminalKey,
         batch: u32,
-        now: Instant,
         opening: impl FnOnce() -> Opening,
     ) -> Verdict {
         let shard = self.shard(terminal);
         {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = shard.get(&terminal)
-                && let Some(verdict) = known.verdict(batch, now)
+                && let Some(verdict) = known.verdict(batch)
             {
                 return verdict;
             }
@@ -114,7 +116,7 @@ impl Batches {
             self.known.fetch_add(1, Ordering::Relaxed);
         }
         let known = shard.entry(terminal).or_default();
-        if let Some(verdict) = known.verdict(batch, now) {
+        if let Some(verdict) = known.verdict(batch) {
             return verdict;
         }
         known.batch = Some(batch);
@@ -125,7 +127,10 @@ impl Batches {
 
     /// Whether this batch is known to be closed, within the horizon: a copy or a reversal of a transaction in it comes too
     /// late. Another node's settlement is known a second later.
-    #[expect(dead_code, reason = "asked by the engine's edge once reversals of settled sales are refused")]
+    #[expect(
+        dead_code,
+        reason = "asked by the engine's edge once reversals of settled sales are refused"
+    )]
     pub(crate) fn is_closed(&self, terminal: TerminalKey, batch: u32) -> bool {
         self.with(terminal, |known| known.is_closed(batch)).unwrap_or_default()
     }
@@ -136,7 +141,12 @@ impl Batches {
     }
 
     /// Whether the version that the terminal has of a file differs from this one; none where it has none.
-    pub(crate) fn is_stale(&self, terminal: TerminalKey, file: &str, version: &str) -> Option<bool> {
+    pub(crate) fn is_stale(
+        &self,
+        terminal: TerminalKey,
+        file: &str,
+        version: &str,
+    ) -> Option<bool> {
         self.with(terminal, |known| known.fetched.get(file).map(|has| has != version)).flatten()
     }
 
@@ -177,7 +187,11 @@ impl Batches {
     ///
     /// # Errors
     /// The store failed.
-    pub(crate) async fn look(&self, store: &Store, terminal: TerminalKey) -> Result<(), StoreError> {
+    pub(crate) async fn look(
+        &self,
+        store: &Store,
+        terminal: TerminalKey,
+    ) -> Result<(), StoreError> {
         if let Some(state) = store.terminal(terminal).await? {
             self.apply(state);
         }
@@ -246,6 +260,47 @@ impl Batches {
     }
 }
 
+/// What other nodes change may be committed in another order than it is numbered: so long it is read again.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
+/// Writes behind and reads what changed, each second, until the node ends; `newest` is what was loaded. A call to the store
+/// that was begun is finished.
+pub(crate) async fn keep(
+    batches: Arc<Batches>,
+    store: Store,
+    newest: u64,
+    ending: CancellationToken,
+) {
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen: VecDeque<(Instant, u64)> = [(clock::mono(), newest)].into();
+    loop {
+        let last = tokio::select! {
+            _ = ticks.tick() => false,
+            () = ending.cancelled() => true,
+        };
+        if let Err(error) = batches.write(&store).await {
+            tracing::warn!(%error, "terminals' batches could not be written");
+        }
+        if last {
+            return;
+        }
+        // Nobody else writes to an embedded database.
+        if let Store::Sqlite(_) = &store {
+            continue;
+        }
+        let now = clock::mono();
+        while seen.get(1).is_some_and(|(at, _)| now.since(*at) >= READ_AGAIN) {
+            seen.pop_front();
+        }
+        let from = seen.front().map_or(newest, |(_, seq)| *seq);
+        match batches.read(&store, from).await {
+            Ok(newest) => seen.push_back((now, newest)),
+            Err(error) => tracing::warn!(%error, "changes of terminals could not be read"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -257,7 +312,7 @@ mod tests {
     const TERMINAL: TerminalKey = TerminalKey([7; 8]);
 
     fn check(batches: &Batches, batch: u32) -> Verdict {
-        batches.check(TERMINAL, batch, Instant(0), || Opening {
+        batches.check(TERMINAL, batch, || Opening {
             place: Place {
                 terminal: TERMINAL,
                 domain: String::new(),

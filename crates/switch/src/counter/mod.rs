@@ -13,11 +13,11 @@ use store::Store;
 use switch_core::{Event, TerminalKey};
 use tokio::sync::mpsc;
 
+pub use self::parameters::{Parameters, ParametersError};
 pub(crate) use self::{
     errand::{Errand, errand},
     told::{Told, told},
 };
-pub use self::parameters::{Parameters, ParametersError};
 use crate::{
     batches::Batches,
     input::{Input, Inputs, OpenAsk},

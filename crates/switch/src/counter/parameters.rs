@@ -150,11 +150,10 @@ impl Parameters {
         let mut files: Vec<File> = Vec::new();
         for entry in index.file {
             let name = entry.name.clone();
-            let file = File::load(dir, entry)
-                .map_err(|why| match why {
-                    Ok(error) => error,
-                    Err(why) => fault(format!("file {name:?}: {why}")),
-                })?;
+            let file = File::load(dir, entry).map_err(|why| match why {
+                Ok(error) => error,
+                Err(why) => fault(format!("file {name:?}: {why}")),
+            })?;
             let codes = file.codes.all();
             if files.iter().any(|other| other.name == file.name) {
                 return Err(fault(format!("file {name:?} is listed twice")));
@@ -228,8 +227,10 @@ impl File {
             let records: Vec<Vec<u8>> = lines.into_iter().map(record).collect::<Result<_, _>>()?;
             Content::Pages(pages(records.iter()))
         } else {
-            let records: Vec<_> =
-                lines.into_iter().map(|(at, line)| named(format, at, line)).collect::<Result<_, _>>()?;
+            let records: Vec<_> = lines
+                .into_iter()
+                .map(|(at, line)| named(format, at, line))
+                .collect::<Result<_, _>>()?;
             Content::Records(pages(records.iter().map(|(id, _)| id)), records)
         };
         let version = version.unwrap_or(hash);
@@ -347,7 +348,8 @@ mod tests {
     #[test]
     fn pages_hold_whole_records() {
         let record = "x".repeat(200);
-        let dir = dir(&[(INDEX, PAGED), ("m.txt", &format!("# none\n{record}\n{record}\n{record}\n"))]);
+        let dir =
+            dir(&[(INDEX, PAGED), ("m.txt", &format!("# none\n{record}\n{record}\n{record}\n"))]);
         let parameters = Parameters::load(dir.path()).expect("sound");
         let (file, role) = parameters.find("360").expect("listed");
         assert_eq!((role, file.version.len()), (Role::Fetch, 16));

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use iso8583::{Cause, Code};
 use link::Slip;
-use store::{
-    Balance, Ended, Settled, Settlement, SignIn, StoreError, Totals, UploadEnd, Uploaded,
-};
+use store::{Balance, Ended, Settled, Settlement, SignIn, StoreError, Totals, UploadEnd, Uploaded};
 use switch_core::TerminalKey;
 use tokio::sync::oneshot;
 
@@ -61,7 +59,7 @@ impl Clerk {
     /// Whether the request belongs to its terminal's batch, now that the store was asked.
     fn belongs(&self, ask: &OpenAsk, terminal: TerminalKey) -> bool {
         let Some(key) = ask.key else { return true };
-        let verdict = self.batches.check(terminal, key.batch(), ask.read.mono, || {
+        let verdict = self.batches.check(terminal, key.batch(), || {
             crate::acquirer::opening(&ask.desk, &ask.message, key, ask.read.wall)
         });
         verdict == crate::batches::Verdict::Same
