@@ -191,18 +191,25 @@ macro_rules! finders {
                     .collect()
             }
 
+            /// With `resolved`, those too, where no transaction is named.
             pub(crate) async fn cases(
                 &self,
                 id: Option<switch_core::TxnId>,
+                resolved: bool,
                 limit: u32,
             ) -> Result<Vec<crate::CaseFile>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(
-                    "SELECT id, kind, opened, resolved, detail FROM cases WHERE ",
+                    "SELECT id, kind, opened, resolved, detail FROM cases",
                 );
                 match id {
-                    Some(id) => query.push("id = ").push_bind(crate::image::long(id.0)),
-                    None => query.push("resolved IS NULL"),
-                };
+                    Some(id) => {
+                        query.push(" WHERE id = ").push_bind(crate::image::long(id.0));
+                    }
+                    None if resolved => {}
+                    None => {
+                        query.push(" WHERE resolved IS NULL");
+                    }
+                }
                 query.push(" ORDER BY opened DESC LIMIT ").push_bind(i64::from(limit));
                 let rows = query.build().fetch_all(&self.$pool).await?;
                 rows.iter()
@@ -358,7 +365,15 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn cases(&self, id: Option<TxnId>, limit: u32) -> Result<Vec<CaseFile>, StoreError> {
-        ask!(self, own => own.cases(id, limit))
+        ask!(self, own => own.cases(id, false, limit))
+    }
+
+    /// At most `limit` cases, resolved ones too, the newest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all_cases(&self, limit: u32) -> Result<Vec<CaseFile>, StoreError> {
+        ask!(self, own => own.cases(None, true, limit))
     }
 
     /// How many cases are open, over all nodes: cheap enough to be asked each second.

@@ -65,6 +65,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Txn(Txn::Show(options)) => runtime()?.block_on(operator::show(&options)),
         Command::Links(server) => runtime()?.block_on(operator::links(&server)),
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
+        Command::Cases(options) => runtime()?.block_on(operator::cases(&options)),
+        Command::Batches(options) => runtime()?.block_on(operator::batches(&options)),
         Command::Dev(options) => runtime()?.block_on(dev::run(&options)),
         Command::Serve(options) => runtime()?.block_on(serve::run(&options)),
         Command::Migrate(options) => runtime()?.block_on(migrate::run(&options)),

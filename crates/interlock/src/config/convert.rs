@@ -67,6 +67,7 @@ impl Config {
                     terminals: merchant.terminals.0.iter().map(|t| t.0.clone()).collect(),
                 })
                 .collect(),
+            parameters: self.parameters(),
             bounds: runtime::Bounds::default(),
         })
     }
@@ -100,6 +101,7 @@ impl Config {
         let dialect = self.dialect(&issuer.dialect)?;
         Some(runtime::IssuerSettings {
             name: Arc::from(issuer.name.0.as_str()),
+            foreign: issuer.foreign,
             framing: framing(issuer.framing.0, &dialect),
             dialect,
             endpoints: issuer.endpoints.0.iter().map(ToString::to_string).collect(),

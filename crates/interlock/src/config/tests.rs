@@ -61,7 +61,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(
         faults(GOOD, &[("INTERLOCK__STORE__CONNECTIONS", "many"), ("INTERLOCK__FOO__BAR", "1")]),
         "x.toml (environment INTERLOCK__FOO__BAR): foo: unknown key; expected one of node, day, \
-         store, card_data, admin, log, acquirer, listener, issuer, route, merchant\n\
+         store, card_data, admin, log, parameters, acquirer, listener, issuer, route, merchant\n\
          x.toml (environment INTERLOCK__STORE__CONNECTIONS): store.connections: \"many\" is not a \
          number; expected a whole number from 1 to 256"
     );
