@@ -480,7 +480,8 @@ mod tests {
             let mut message = Fixtures::sale();
             change(&mut message);
             match Fixtures::ask(&desk, &message) {
-                Inquiry::Event(Event::Request(request), _) => (request.key, request.digest),
+                Inquiry::Event(Event::Request(request), _)
+                | Inquiry::Look(Event::Request(request), _) => (request.key, request.digest),
                 other => panic!("{other:?}"),
             }
         };
