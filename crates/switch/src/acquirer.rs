@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use iso8583::{Cause, Dialect, Kind, KindRow, Message, OnSilence};
-use store::{Opening, Place};
+use store::Opening;
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
@@ -126,31 +126,6 @@ struct Whose<'a> {
     terminal: Cow<'a, [u8]>,
 }
 
-impl Whose<'_> {
-    /// The batch that a terminal brings with its first request.
-    fn opening(&self, desk: &Desk, key: Key, at: Wall) -> Opening {
-        Opening {
-            place: Place {
-                terminal: key.terminal(),
-                domain: desk.listener.domain.clone(),
-                merchant: Bytes::copy_from_slice(&self.merchant),
-                name: Bytes::copy_from_slice(&self.terminal),
-                listener: desk.listener.name.clone(),
-            },
-            number: key.batch(),
-            at,
-        }
-    }
-}
-
-/// The batch that the terminal of this message brings with it.
-pub(crate) fn opening(desk: &Desk, message: &Message, key: Key, at: Wall) -> Opening {
-    let nobody = || Whose { merchant: Cow::Borrowed(b""), terminal: Cow::Borrowed(b"") };
-    let asker = Asker { desk, dialect: &desk.listener.dialect, message, wall: at };
-    let mut rooms = [ROOM; 2];
-    asker.whose(&mut rooms).unwrap_or_else(nobody).opening(desk, key, at)
-}
-
 struct Asker<'a> {
     desk: &'a Desk,
     dialect: &'a Dialect,
@@ -230,7 +205,12 @@ impl Asker<'_> {
         if self.dialect.elements().batch.is_none() {
             return Verdict::Same;
         }
-        let opening = || whose.opening(self.desk, key, self.wall);
+        let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
+        let opening = || Opening {
+            place: self.desk.place(key.terminal(), bytes(&whose.merchant), bytes(&whose.terminal)),
+            number: key.batch(),
+            at: self.wall,
+        };
         self.desk.batches.check(key.terminal(), key.batch(), opening)
     }
 

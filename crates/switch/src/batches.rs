@@ -42,14 +42,17 @@ impl Known {
 
     /// None where it may become the terminal's batch.
     fn verdict(&self, batch: u32) -> Option<Verdict> {
-        if !self.settling && self.batch == Some(batch) {
+        if self.settling {
+            return Some(Verdict::Differs);
+        }
+        if self.batch == Some(batch) {
             return Some(Verdict::Same);
         }
         if self.batch.is_none() && !self.is_closed(batch) {
             return None;
         }
         let lately = self.looked.is_some_and(|looked| clock::mono().since(looked) < LOOK_AGAIN);
-        Some(if self.settling || lately { Verdict::Differs } else { Verdict::Look })
+        Some(if lately { Verdict::Differs } else { Verdict::Look })
     }
 }
 
@@ -153,6 +156,11 @@ impl Batches {
     /// From now on nothing new belongs to the terminal's batch, or again.
     pub(crate) fn settling(&self, terminal: TerminalKey, settling: bool) {
         let mut shard = self.shard(terminal).write().unwrap_or_else(PoisonError::into_inner);
+        if settling && !shard.contains_key(&terminal) {
+            // One more than there should be at most does no harm: it must be known for as long as this takes.
+            self.known.fetch_add(1, Ordering::Relaxed);
+            shard.insert(terminal, Known::default());
+        }
         if let Some(known) = shard.get_mut(&terminal) {
             known.settling = settling;
         }
@@ -349,6 +357,9 @@ mod tests {
     #[test]
     fn a_closed_batch_takes_nothing_and_the_next_does() {
         let batches = Batches::default();
+        batches.settling(TERMINAL, true);
+        assert_eq!(check(&batches, 5), Verdict::Differs, "not heard of here, and settled");
+        batches.settling(TERMINAL, false);
         assert_eq!(check(&batches, 5), Verdict::Same);
         batches.settling(TERMINAL, true);
         assert_eq!(check(&batches, 5), Verdict::Differs);

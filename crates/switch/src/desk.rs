@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
+use bytes::Bytes;
 use iso8583::{Message, Pan};
 use keystore::CardKeys;
+use store::Place;
 use switch_core::{Card, Key, Name, TerminalKey};
 
 use crate::{
@@ -69,6 +71,18 @@ impl Desk {
             answer.set_header(header);
         }
         answer
+    }
+
+    /// Whose batch it is.
+    pub(crate) fn place(&self, terminal: TerminalKey, merchant: Bytes, name: Bytes) -> Place {
+        let listener = &self.listener;
+        Place {
+            terminal,
+            domain: listener.domain.clone(),
+            merchant,
+            name,
+            listener: listener.name.clone(),
+        }
     }
 
     /// Whose request it is: a hash of domain, merchant and terminal that never changes.

@@ -363,6 +363,37 @@ macro_rules! terminal_queries {
                 let overlap = self.config.day.overlap;
                 $within!(self, connection => give_batch(connection, overlap, ask))
             }
+
+            pub(crate) async fn batch_closed(
+                &self,
+                terminal: switch_core::TerminalKey,
+                batch: u32,
+            ) -> Result<bool, crate::StoreError> {
+                let closed = sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 AND closed IS NOT NULL)",
+                )
+                .bind(terminal.0.to_vec())
+                .bind(crate::image::signed(batch));
+                Ok(closed.fetch_one(&self.$pool).await?)
+            }
+
+            pub(crate) async fn batches(
+                &self,
+                terminal: Option<Vec<u8>>,
+                limit: u32,
+            ) -> Result<Vec<crate::BatchFile>, crate::StoreError> {
+                let mut query = sqlx::QueryBuilder::<$db>::new(
+                    "SELECT t.merchant, t.name, b.number, b.day, b.opened, b.closed, b.result, b.asked, b.held, \
+                     b.ended, b.cases FROM batch b JOIN terminal t ON t.terminal = b.terminal",
+                );
+                if let Some(terminal) = terminal {
+                    query.push(" WHERE t.name = ").push_bind(terminal);
+                }
+                query.push(" ORDER BY b.opened DESC LIMIT ").push_bind(i64::from(limit));
+                let rows: Vec<crate::counter::StoredBatch> =
+                    query.build_query_as().fetch_all(&self.$pool).await?;
+                Ok(rows.into_iter().map(crate::counter::StoredBatch::file).collect())
+            }
         }
     };
 }

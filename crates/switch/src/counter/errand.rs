@@ -63,13 +63,7 @@ pub(crate) fn errand(desk: &Desk, message: &Message, row: &KindRow) -> Result<Er
     let stan = number(elements.stan)?;
     let batch = elements.batch.map_or(Ok(0), number)?;
     let what = what(desk, message, row)?;
-    let place = Place {
-        terminal: desk.terminal_key(&merchant, &name),
-        domain: desk.listener.domain.clone(),
-        merchant,
-        name,
-        listener: desk.listener.name.clone(),
-    };
+    let place = desk.place(desk.terminal_key(&merchant, &name), merchant, name);
     Ok(Errand { place, stan, batch, what })
 }
 

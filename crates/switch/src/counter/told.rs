@@ -10,7 +10,7 @@ use crate::reply::{Answer, response};
 #[derive(Debug)]
 pub(crate) struct Told {
     /// Response code (39): the dialect's of a cause, or one that is the same in all.
-    pub(crate) code: Verdict,
+    pub(crate) code: Says,
     /// When it was done: 12 and 13. None: when the request was read.
     pub(crate) at: Option<Wall>,
     /// The terminal's batch, in place of the one that it named (60.2).
@@ -27,17 +27,17 @@ pub(crate) struct Told {
 
 /// What stands in 39.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Says {
     /// The dialect's code of this.
     Cause(Cause),
     /// This one.
     Code(Code),
     /// Nothing: the result is in another field.
-    Unsaid,
+    Nothing,
 }
 
 impl Told {
-    pub(crate) const fn new(code: Verdict) -> Self {
+    pub(crate) const fn new(code: Says) -> Self {
         Self {
             code,
             at: None,
@@ -50,11 +50,11 @@ impl Told {
     }
 
     pub(crate) const fn done() -> Self {
-        Self::new(Verdict::Cause(Cause::Done))
+        Self::new(Says::Cause(Cause::Done))
     }
 
     pub(crate) const fn refused(cause: Cause) -> Self {
-        Self::new(Verdict::Cause(cause))
+        Self::new(Says::Cause(cause))
     }
 }
 
@@ -67,15 +67,15 @@ pub(crate) fn told(
     told: &Told,
 ) -> Message {
     let cause = match told.code {
-        Verdict::Cause(cause) => cause,
-        Verdict::Code(_) | Verdict::Unsaid => Cause::Done,
+        Says::Cause(cause) => cause,
+        Says::Code(_) | Says::Nothing => Cause::Done,
     };
     let at = told.at.unwrap_or(read);
     let mut message = response(dialect, zone, request, at, &Answer::Refused(cause));
     match told.code {
-        Verdict::Cause(_) => {}
-        Verdict::Code(code) => message.set_text(39, code.as_str()),
-        Verdict::Unsaid => message.remove(39),
+        Says::Cause(_) => {}
+        Says::Code(code) => message.set_text(39, code.as_str()),
+        Says::Nothing => message.remove(39),
     }
     let has = |number| dialect.field(number).is_some();
     if let Some(batch) = told.batch {
@@ -163,7 +163,7 @@ mod tests {
         let answer = Told {
             day: Some(Day(20_780)),
             totals: Some("1".repeat(62)),
-            ..Told::new(Verdict::Unsaid)
+            ..Told::new(Says::Nothing)
         };
         let answer = told(&dialect, &TimeZone::UTC, &asked, Wall(0), &answer);
         assert_eq!(fields(&answer), [11, 12, 13, 15, 37, 41, 42, 48, 49, 60]);

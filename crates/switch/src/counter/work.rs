@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use iso8583::{Cause, Code};
 use link::Slip;
-use store::{Balance, Ended, Settled, Settlement, SignIn, StoreError, Totals, UploadEnd, Uploaded};
-use switch_core::TerminalKey;
+use store::{
+    Balance, Ended, Opening, Settled, Settlement, SignIn, StoreError, Totals, UploadEnd, Uploaded,
+};
+use switch_core::{Event, TerminalKey};
 use tokio::sync::oneshot;
 
 use super::{
@@ -13,9 +15,10 @@ use super::{
     errand::{Errand, Fetch, What, rules},
     parameters::Role,
     refused,
-    told::Verdict,
+    told::Says,
 };
 use crate::{
+    batches::Verdict,
     input::{Input, OpenAsk, ReplyReceipt, ToTerminal},
     telemetry,
 };
@@ -28,7 +31,7 @@ impl Clerk {
         match job {
             Job::Look(terminal, event) => {
                 let event = match self.batches.look(&self.store, terminal).await {
-                    Ok(()) if self.belongs(&ask, terminal) => event,
+                    Ok(()) if self.belongs(&ask, &event) => event,
                     Ok(()) => refused(event, Cause::BatchDiffers),
                     Err(error) => {
                         tracing::warn!(%error, "a terminal's batch could not be read");
@@ -57,12 +60,15 @@ impl Clerk {
     }
 
     /// Whether the request belongs to its terminal's batch, now that the store was asked.
-    fn belongs(&self, ask: &OpenAsk, terminal: TerminalKey) -> bool {
-        let Some(key) = ask.key else { return true };
-        let verdict = self.batches.check(terminal, key.batch(), || {
-            crate::acquirer::opening(&ask.desk, &ask.message, key, ask.read.wall)
+    fn belongs(&self, ask: &OpenAsk, event: &Event) -> bool {
+        let Event::Request(request) = event else { return true };
+        let (terminal, number) = (request.key.terminal(), request.key.batch());
+        let verdict = self.batches.check(terminal, number, || Opening {
+            place: ask.desk.place(terminal, request.merchant.clone(), request.terminal.clone()),
+            number,
+            at: ask.read.wall,
         });
-        verdict == crate::batches::Verdict::Same
+        verdict == Verdict::Same
     }
 
     async fn errand(&self, ask: &OpenAsk, errand: &Errand) -> Result<Option<Told>, StoreError> {
@@ -128,11 +134,11 @@ impl Clerk {
                     (false, false) => "unbalanced",
                 };
                 let (at, day, totals) = (Some(at), Some(day), Some(field));
-                (Told { at, day, totals, ..Told::new(Verdict::Unsaid) }, result)
+                (Told { at, day, totals, ..Told::new(Says::Nothing) }, result)
             }
             Settled::InFlight => {
                 let totals = Some(asked.field([Balance::Error; 2]));
-                (Told { totals, ..Told::new(Verdict::Unsaid) }, "in_flight")
+                (Told { totals, ..Told::new(Says::Nothing) }, "in_flight")
             }
             Settled::Differs => (Told::refused(Cause::BatchDiffers), "refused"),
         };
@@ -186,7 +192,7 @@ impl Clerk {
                 Told::done()
             }
             Ended::CountDiffers => match Code::new(UPLOAD_AGAIN) {
-                Ok(code) => Told::new(Verdict::Code(code)),
+                Ok(code) => Told::new(Says::Code(code)),
                 Err(_) => Told::refused(Cause::Format),
             },
             Ended::NotSettled => Told::refused(Cause::OriginalNotFound),
