@@ -138,7 +138,7 @@ pub(crate) fn compare(
                 "terminal {terminal} batch {batch:06} trace {trace:06}: terminal {amount}{held}"
             )
         };
-        if let Some(row) = same.or(counted.first()) {
+        if let Some(row) = same.or_else(|| counted.first()) {
             taken.insert(row.id);
             if row.amount != line.amount {
                 differences.push(Difference {
@@ -237,7 +237,7 @@ mod tests {
         check(&[list(4, 4)], &[row(4, 4, TimedOut)], &[(CaseKind::ReversedHere, Some(4))]);
         check(&[list(4, 4)], &[row(4, 4, Declined)], &[(CaseKind::TerminalOnly, None)]);
         let marked = HeldRow { undoing: true, ..row(5, 5, Approved) };
-        check(&[], &[marked.clone()], &[]);
+        check(&[], std::slice::from_ref(&marked), &[]);
         check(&[list(5, 5)], &[marked], &[(CaseKind::ReversedHere, Some(5))]);
     }
 

@@ -13,7 +13,7 @@ use switch_core::{Day, Name, RowState, TerminalKey, Wall};
 pub(crate) use self::{
     compare::{Difference, HeldRow, compare},
     fetches::fetch_queries,
-    settlements::{AMOUNT, UNDOING, settlement_queries},
+    settlements::{UNDOING, amount_of, settlement_queries},
     stored::{
         AT_ONCE, MOST_TRIES, StoredBatch, held_of, is_whole, kind_of, line_of, oldest, range,
         readable,

@@ -1,8 +1,12 @@
 //! The statements about settlements, uploads and what terminals fetch, for either back end: they differ only in their
 //! types, and in how the rows of a batch are found.
 
-/// What one transaction counts for. A change of another's amount will count only by what it adds (M11).
-pub(crate) const AMOUNT: &str = "CASE WHEN t.state = 9 THEN t.amount ELSE t.approved END";
+/// What one transaction counts for, as an expression over `txn AS t`: what was approved, or, of an advice that the switch
+/// only took over (state 9), what it says. A change of another's amount is to count only by what it adds: that is taken from
+/// its claim here, in the one place.
+pub(crate) const fn amount_of() -> &'static str {
+    "CASE WHEN t.state = 9 THEN t.amount ELSE t.approved END"
+}
 
 /// Its reversal is owed, or will be unless its terminal comes back.
 pub(crate) const UNDOING: &str =
@@ -12,7 +16,7 @@ pub(crate) const UNDOING: &str =
 macro_rules! settlement_queries {
     ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $rows:literal) => {
         static SUMS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-            let (amount, undoing) = (crate::counter::AMOUNT, crate::counter::UNDOING);
+            let (amount, undoing) = (crate::counter::amount_of(), crate::counter::UNDOING);
             format!(
                 "SELECT t.kind, t.issuer, CASE WHEN t.state IN (1, 2) THEN 1 ELSE 0 END AS flight, count(*), \
                  CAST(sum({amount}) AS bigint) FROM {} AND t.key > $2 AND t.key <= $3 \
@@ -23,7 +27,7 @@ macro_rules! settlement_queries {
         });
 
         static HELD: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-            let (amount, undoing) = (crate::counter::AMOUNT, crate::counter::UNDOING);
+            let (amount, undoing) = (crate::counter::amount_of(), crate::counter::UNDOING);
             format!(
                 "SELECT t.id, t.stan, t.kind, t.state, {undoing}, {amount}, t.amount, t.card_hash \
                  FROM {} AND t.key > $2 AND t.key <= $3",
@@ -97,6 +101,41 @@ macro_rules! settlement_queries {
             result: Option<i16>,
         }
 
+        /// Closes all open batches of the terminal; the one that the settlement names has its totals.
+        async fn write_closing(
+            connection: &mut $connection,
+            ask: &crate::Settlement,
+            day: switch_core::Day,
+            held: &crate::Totals,
+            balanced: bool,
+        ) -> Result<(), sqlx::Error> {
+            use crate::{Balance, image::signed};
+            let terminal = ask.place.terminal;
+            sqlx::query(
+                "UPDATE batch SET closed = $2, closed_day = $3, covered = $4 WHERE terminal = $1 AND closed IS NULL",
+            )
+            .bind(terminal.0.to_vec())
+            .bind(ask.at.0)
+            .bind(day.0)
+            .bind(signed(ask.number))
+            .execute(&mut *connection)
+            .await?;
+            sqlx::query(
+                "UPDATE batch SET stan = $3, asked = $4, held = $5, answer = $6, result = $7 \
+                 WHERE terminal = $1 AND number = $2",
+            )
+            .bind(terminal.0.to_vec())
+            .bind(signed(ask.number))
+            .bind(signed(ask.stan))
+            .bind(ask.asked.field([Balance::Error; 2]))
+            .bind(held.field([Balance::Error; 2]))
+            .bind(ask.asked.field(held.compare(&ask.asked)))
+            .bind(if balanced { 1_i16 } else { 2_i16 })
+            .execute(connection)
+            .await
+            .map(drop)
+        }
+
         async fn close_batches(
             connection: &mut $connection,
             overlap: std::time::Duration,
@@ -149,28 +188,7 @@ macro_rules! settlement_queries {
             let results = held.compare(&ask.asked);
             let balanced = results == [Balance::Balanced; 2];
             let field = ask.asked.field(results);
-            sqlx::query(
-                "UPDATE batch SET closed = $2, closed_day = $3, covered = $4 WHERE terminal = $1 AND closed IS NULL",
-            )
-            .bind(terminal.0.to_vec())
-            .bind(ask.at.0)
-            .bind(horizon.day.0)
-            .bind(signed(ask.number))
-            .execute(&mut *connection)
-            .await?;
-            sqlx::query(
-                "UPDATE batch SET stan = $3, asked = $4, held = $5, answer = $6, result = $7 \
-                 WHERE terminal = $1 AND number = $2",
-            )
-            .bind(terminal.0.to_vec())
-            .bind(signed(ask.number))
-            .bind(signed(ask.stan))
-            .bind(asked)
-            .bind(held.field([Balance::Error; 2]))
-            .bind(field.clone())
-            .bind(if balanced { 1_i16 } else { 2_i16 })
-            .execute(&mut *connection)
-            .await?;
+            write_closing(connection, ask, horizon.day, &held, balanced).await?;
             use_batch(connection, terminal, None).await?;
             let (at, day) = (ask.at, horizon.day);
             Ok(Settled::Closed { field, balanced, at, day, repeated: false })

@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(totals.domestic.credit, Sum { amount: 2, count: 2 });
         assert_eq!(totals.foreign, Group::default());
         assert_eq!(totals.field([Balance::Balanced; 2]), SAMPLE);
-        assert_eq!(Totals::parse(&SAMPLE[1..]), None);
+        assert_eq!(Totals::parse(&SAMPLE.replacen('0', "", 1)), None);
         assert_eq!(Totals::parse(&SAMPLE.replace('2', "x")), None);
     }
 
