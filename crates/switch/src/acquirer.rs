@@ -170,7 +170,8 @@ impl Asker<'_> {
             None => self.belongs(key, &whose),
             Some(_) => Verdict::Same,
         };
-        let refusal = refusal.or((belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
+        let refusal =
+            refusal.or_else(|| (belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
         let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer));
         // The row outlives the message.
         let [merchant, terminal, sealed, carried] =

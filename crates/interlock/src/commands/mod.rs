@@ -50,7 +50,11 @@ fn is_bad_configuration(error: &anyhow::Error) -> bool {
 fn store_error(error: &anyhow::Error) -> Option<&store::StoreError> {
     match error.downcast_ref::<switch::StartError>() {
         Some(switch::StartError::Store(error)) => Some(error),
-        Some(switch::StartError::Key(_) | switch::StartError::Listen { .. }) => None,
+        Some(
+            switch::StartError::Key(_)
+            | switch::StartError::Parameters(_)
+            | switch::StartError::Listen { .. },
+        ) => None,
         None => error.downcast_ref::<store::StoreError>(),
     }
 }

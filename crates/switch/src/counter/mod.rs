@@ -37,10 +37,12 @@ pub(crate) enum Job {
     Look(TerminalKey, Event),
 }
 
+type Queue = mpsc::Sender<(Arc<OpenAsk>, Job)>;
+
 /// The way to the counter. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Counter {
-    queues: Arc<[mpsc::Sender<(Arc<OpenAsk>, Job)>]>,
+    queues: Arc<[Queue]>,
     inputs: Inputs,
 }
 
@@ -61,7 +63,7 @@ impl Counter {
         (Self { queues: queues.into(), inputs: inputs.clone() }, waiting)
     }
 
-    fn queue(&self, terminal: TerminalKey) -> Option<&mpsc::Sender<(Arc<OpenAsk>, Job)>> {
+    fn queue(&self, terminal: TerminalKey) -> Option<&Queue> {
         let [first, ..] = terminal.0;
         self.queues.get(usize::from(first) % CLERKS)
     }

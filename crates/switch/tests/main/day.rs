@@ -55,13 +55,13 @@ fn text(message: &Message, number: u8) -> String {
 
 /// The batch in an answer.
 fn batch(answer: &Message) -> u32 {
-    text(answer, 60)[2..8].parse().expect("digits")
+    text(answer, 60).get(2..8).and_then(|digits| digits.parse().ok()).expect("digits")
 }
 
 /// The result digits of a settlement's answer.
 fn results(answer: &Message) -> String {
     let totals = text(answer, 48);
-    [&totals[30..31], &totals[61..62]].concat()
+    [totals.get(30..31), totals.get(61..62)].into_iter().flatten().collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,7 +231,7 @@ requirement = 7
 "#;
 
 fn requirement(answer: &Message) -> Option<u8> {
-    answer.header().and_then(|header| header.requirement())
+    answer.header().and_then(iso8583::Header::requirement)
 }
 
 async fn fetch(
