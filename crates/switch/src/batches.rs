@@ -130,9 +130,12 @@ impl Batches {
 
     /// Whether this batch is known to be closed, within the horizon: a copy or a reversal of a transaction in it comes too
     /// late. Another node's settlement is known a second later.
-    #[expect(
-        dead_code,
-        reason = "asked by the engine's edge once reversals of settled sales are refused"
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "asked once reversals of settled sales are refused at the edge"
+        )
     )]
     pub(crate) fn is_closed(&self, terminal: TerminalKey, batch: u32) -> bool {
         self.with(terminal, |known| known.is_closed(batch)).unwrap_or_default()
@@ -369,5 +372,37 @@ mod tests {
         assert_eq!(check(&batches, 6), Verdict::Same);
         batches.apply(state(4, Some(6), &[5]));
         assert_eq!(check(&batches, 5), Verdict::Look);
+    }
+
+    #[tokio::test]
+    async fn what_one_node_does_another_learns() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let url = format!("sqlite://{}", dir.path().join("x.db").display());
+        let store = Store::open(&store::StoreConfig::new(url)).await.expect("opened");
+        store.migrate().await.expect("migrated");
+        store.lease("a", "here", clock::now().wall).await.expect("free");
+        let (one, other) = (Batches::default(), Batches::default());
+        assert_eq!(check(&one, 5), Verdict::Same);
+        one.write(&store).await.expect("written");
+        one.write(&store).await.expect("nothing to do");
+        assert_eq!(other.load(&store).await.expect("read"), 1);
+        assert_eq!(check(&other, 6), Verdict::Look);
+        let place = Place {
+            terminal: TERMINAL,
+            domain: String::new(),
+            merchant: Bytes::new(),
+            name: Bytes::new(),
+            listener: "pos".into(),
+        };
+        let (asked, at) = (store::Totals::default(), clock::now().wall);
+        let settlement = store::Settlement { place, number: 5, stan: 1, asked, at };
+        store.settle(&settlement, &store::Rules::default()).await.expect("settled");
+        assert_eq!(check(&other, 5), Verdict::Same, "not heard of yet");
+        assert!(other.read(&store, 1).await.expect("read") > 1);
+        assert_eq!(check(&other, 5), Verdict::Look);
+        // The store was asked just now: it is not asked again at once.
+        other.look(&store, TERMINAL).await.expect("read");
+        assert_eq!((check(&other, 5), check(&other, 6)), (Verdict::Differs, Verdict::Same));
+        assert!(other.is_closed(TERMINAL, 5) && !other.is_closed(TERMINAL, 6));
     }
 }

@@ -41,6 +41,14 @@ fn a_good_file_has_the_documented_defaults() {
 }
 
 #[test]
+fn what_terminals_fetch_is_read_with_the_file() {
+    let found = faults(&format!("[parameters]\ndir = \"nowhere\"\n{GOOD}"), &[]);
+    let expected = "x.toml:2: parameters.dir: ./nowhere/parameters.toml: cannot be read; expected a directory with \
+                    parameters.toml";
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     let environment = [
         ("INTERLOCK__STORE__URL", "postgres://u@h/d"),
