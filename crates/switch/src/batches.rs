@@ -31,6 +31,8 @@ struct Known {
     unwritten: bool,
     /// It is being settled: nothing new belongs to its batch.
     settling: bool,
+    /// Nobody knows what the store did for it last: it must be asked.
+    doubtful: bool,
     /// When the store was last asked again.
     looked: Option<Instant>,
 }
@@ -44,6 +46,9 @@ impl Known {
     fn verdict(&self, batch: u32) -> Option<Verdict> {
         if self.settling {
             return Some(Verdict::Differs);
+        }
+        if self.doubtful {
+            return Some(Verdict::Look);
         }
         if self.batch == Some(batch) {
             return Some(Verdict::Same);
@@ -169,6 +174,14 @@ impl Batches {
         }
     }
 
+    /// The store failed in something of this terminal's: it is asked before anything else is believed.
+    pub(crate) fn doubt(&self, terminal: TerminalKey) {
+        let mut shard = self.shard(terminal).write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shard.get_mut(&terminal) {
+            known.doubtful = true;
+        }
+    }
+
     /// Takes what the store says, unless something newer is known.
     fn apply(&self, state: TerminalState) {
         let mut shard = self.shard(state.terminal).write().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +195,7 @@ impl Batches {
         if state.seq < known.seq {
             return;
         }
+        known.doubtful = false;
         known.seq = state.seq;
         known.closed = state.closed;
         let whole = |fetched: store::Fetched| Some((fetched.file, fetched.version?));
@@ -209,6 +223,7 @@ impl Batches {
         let mut shard = self.shard(terminal).write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = shard.get_mut(&terminal) {
             known.looked = Some(clock::mono());
+            known.doubtful = false;
         }
         Ok(())
     }
@@ -367,6 +382,8 @@ mod tests {
         batches.settling(TERMINAL, true);
         assert_eq!(check(&batches, 5), Verdict::Differs);
         batches.settling(TERMINAL, false);
+        batches.doubt(TERMINAL);
+        assert_eq!(check(&batches, 5), Verdict::Look, "it may be closed");
         batches.apply(state(3, None, &[5]));
         assert_eq!(check(&batches, 5), Verdict::Look);
         assert_eq!(check(&batches, 6), Verdict::Same);

@@ -43,6 +43,7 @@ impl Clerk {
             Job::Errand(errand) => {
                 let answer = self.errand(&ask, &errand).await.unwrap_or_else(|error| {
                     tracing::error!(%error, "a terminal's errand could not be done");
+                    self.batches.doubt(errand.place.terminal);
                     match errand.what {
                         // Its answer has no code that could say so: the terminal asks again.
                         What::Settle(_) => None,
