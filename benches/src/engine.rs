@@ -177,7 +177,7 @@ impl Load {
             digest: Digest([9; 16]),
             refusal: None,
             issuer: Some(Arc::clone(&self.issuer)),
-            reversed_on_silence: true,
+            original: None,
             takes_partial: false,
             merchant: Bytes::from_static(b"123456789012345"),
             terminal: Bytes::from_static(b"12345678"),
@@ -222,6 +222,7 @@ fn policy(name: &Name) -> Result<IssuerPolicy> {
             max_in_flight: 100,
             final_codes: vec![code("00")?, code("25")?],
         },
+        repeats_advices: true,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::{
     names,
     query::Query,
     server::Shared,
-    view::{Batch, Case, Event, OwedReversal, Transaction},
+    view::{Batch, Case, Event, OwedReversal, Taken, Transaction},
 };
 
 /// Why a request got no answer.
@@ -70,7 +70,14 @@ pub(crate) async fn transaction(State(shared): State<Shared>, Path(id): Path<Str
     };
     let events: Vec<Event> = shared.store.notes(id).await?.iter().map(Event::of).collect();
     let cases: Vec<Case> = shared.store.cases(Some(id), 100).await?.iter().map(Case::of).collect();
-    Ok(Json(json!({ "transaction": Transaction::of(&found), "events": events, "cases": cases })))
+    let taken = shared.store.claims_of(id).await?;
+    let claims: Vec<Taken> = taken.iter().map(|(taker, claim)| Taken::of(*taker, claim)).collect();
+    Ok(Json(json!({
+        "transaction": Transaction::of(&found),
+        "events": events,
+        "cases": cases,
+        "claims": claims,
+    })))
 }
 
 /// What may be asked of the list of reversals.
@@ -183,6 +190,7 @@ pub(crate) async fn summary(State(shared): State<Shared>) -> Answer {
         "links_up": whole(figures.sum("interlock_link_up")),
         "reversals_owed": open.owed,
         "oldest_reversal": open.oldest_owed.map(names::time),
+        "advices_owed": open.advices,
         "marked": open.marked,
         "cases_open": open.cases,
         "approved": ended("approved"),

@@ -56,6 +56,7 @@ pub(crate) const fn cause(cause: ObligationCause) -> &'static str {
         ObligationCause::LateApproval => "late approval",
         ObligationCause::Undelivered => "undelivered",
         ObligationCause::Contradicted => "contradicted",
+        ObligationCause::Delivery => "delivery",
         ObligationCause::Recovery => "recovery",
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use store::{BatchFile, CaseFile, Owed, Totals};
-use switch_core::{Found, Note, Obligation};
+use switch_core::{Claim, Found, Note, Obligation, TxnId};
 
 use crate::names;
 
@@ -32,6 +32,12 @@ pub(crate) struct Transaction {
     pub(crate) copies: u32,
     pub(crate) late: u32,
     pub(crate) reversal: Option<Reversal>,
+    /// What it takes of another transaction.
+    pub(crate) original: Option<Taken>,
+    /// What others have taken of it, minor units.
+    pub(crate) claimed: i64,
+    /// Whose claim on it is open.
+    pub(crate) claiming: Option<String>,
 }
 
 impl Transaction {
@@ -61,11 +67,28 @@ impl Transaction {
             copies: row.copies,
             late: row.late,
             reversal: found.obligation.as_ref().map(Reversal::of),
+            original: found.claim.as_ref().map(|claim| Taken::of(claim.original, claim)),
+            claimed: row.claimed,
+            claiming: row.claiming.map(TxnId::rrn),
         }
     }
 }
 
-/// The duty to reverse a transaction.
+/// What one transaction takes of another (M11): the number is that of the other one.
+#[derive(Debug, Serialize)]
+pub(crate) struct Taken {
+    pub(crate) rrn: String,
+    pub(crate) amount: i64,
+    pub(crate) status: &'static str,
+}
+
+impl Taken {
+    pub(crate) fn of(other: TxnId, claim: &Claim) -> Self {
+        Self { rrn: other.rrn(), amount: claim.amount, status: claim.status.name() }
+    }
+}
+
+/// The duty to reverse a transaction, or to deliver it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Reversal {
     pub(crate) status: &'static str,

@@ -29,14 +29,19 @@ fn a_line_of_each_kind_keeps_its_place() {
 
 #[test]
 fn encode_gives_back_what_was_decoded() {
-    let decode = ["decode", "--dialect", "iso87-ascii", "--json", "--clear", GOOD];
-    let json = interlock().args(decode).assert().success().get_output().stdout.clone();
-    let output = interlock()
-        .args(["encode", "--dialect", "iso87-ascii"])
-        .write_stdin(json)
-        .assert()
-        .success();
-    assert_eq!(String::from_utf8_lossy(&output.get_output().stdout).trim(), GOOD);
+    for (dialect, good) in [
+        ("iso87-ascii", GOOD),
+        ("iso87-binary", "080000200000008000000000015445524D30303031"),
+        ("iso87-ebcdic", "F0F8F0F0F0F0F2F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F0F1"),
+        ("iso93-ascii", "3138303430303230303130303030303030303030303030303031383331"),
+    ] {
+        let decode = ["decode", "--dialect", dialect, "--json", "--clear", good];
+        let json = interlock().args(decode).assert().success().get_output().stdout.clone();
+        assert!(String::from_utf8_lossy(&json).contains("\"11\":\"000001\""));
+        let encode = interlock().args(["encode", "--dialect", dialect]).write_stdin(json).assert();
+        let output = encode.success();
+        assert_eq!(String::from_utf8_lossy(&output.get_output().stdout).trim(), good);
+    }
     interlock().args(["encode", "--dialect", "iso87-ascii"]).write_stdin("{").assert().code(1);
 }
 

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use crate::dialect::{Dialect, Secondary};
 use crate::digits::{hex_digit, hex_value};
+use crate::ebcdic;
 use crate::error::{DecodeError, ErrorKind, Fault};
+use crate::field::Encoding;
 use crate::header::Header;
 use crate::long;
 use crate::message::Message;
@@ -173,22 +175,29 @@ fn read_header(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<Option<Head
 fn read_mti(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<Mti, Fault> {
     let at = reader.at();
     let fault = || Fault::new(ErrorKind::Mti, at, "a message type of four digits expected");
-    if dialect.mti_is_bcd() {
-        let packed = reader.take(2).ok_or_else(fault)?;
-        let mut digits = [0; 4];
-        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(packed) {
-            *pair = [hex_digit(byte >> 4), hex_digit(*byte)];
+    match dialect.mti_encoding() {
+        Encoding::Bcd => {
+            let packed = reader.take(2).ok_or_else(fault)?;
+            let mut digits = [0; 4];
+            for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(packed) {
+                *pair = [hex_digit(byte >> 4), hex_digit(*byte)];
+            }
+            Mti::from_digits(&digits).ok_or_else(fault)
         }
-        Mti::from_digits(&digits).ok_or_else(fault)
-    } else {
-        Mti::from_digits(reader.take(4).ok_or_else(fault)?).ok_or_else(fault)
+        Encoding::Ebcdic => reader.take(4).and_then(ebcdic_mti).ok_or_else(fault),
+        _ => Mti::from_digits(reader.take(4).ok_or_else(fault)?).ok_or_else(fault),
     }
+}
+
+#[cold]
+fn ebcdic_mti(digits: &[u8]) -> Option<Mti> {
+    Mti::from_digits(ebcdic::ascii(digits, &mut [0; 4])?)
 }
 
 /// The bits of the fields as [`Message`] has them, without the one for the secondary bitmap.
 fn read_bitmap(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<[u64; 2], Fault> {
     let at = reader.at();
-    let primary = read_bits(dialect.bitmap_is_hex(), reader)?;
+    let primary = read_bits(dialect.bitmap_encoding(), reader)?;
     let extended = primary >> 63 == 1;
     let more = match dialect.secondary() {
         Secondary::Never if extended => {
@@ -200,7 +209,7 @@ fn read_bitmap(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<[u64; 2], F
         Secondary::Always => true,
     };
     let secondary_at = reader.at();
-    let secondary = if more { read_bits(dialect.bitmap_is_hex(), reader)? } else { 0 };
+    let secondary = if more { read_bits(dialect.bitmap_encoding(), reader)? } else { 0 };
     if secondary >> 63 == 1 {
         let message = "bit 65 is set, and there is no third bitmap";
         return Err(Fault::new(ErrorKind::Bitmap, secondary_at, message));
@@ -208,22 +217,29 @@ fn read_bitmap(dialect: &Dialect, reader: &mut Reader<'_>) -> Result<[u64; 2], F
     Ok([primary.reverse_bits() & !1, secondary.reverse_bits()])
 }
 
-fn read_bits(hex: bool, reader: &mut Reader<'_>) -> Result<u64, Fault> {
+fn read_bits(encoding: Encoding, reader: &mut Reader<'_>) -> Result<u64, Fault> {
     let at = reader.at();
-    let need = if hex { 16 } else { 8 };
+    let need = if encoding == Encoding::Raw { 8 } else { 16 };
     let bytes = reader.take(need).ok_or_else(|| {
         let message = format!("a bitmap of {need} bytes expected, {} found", reader.left());
         Fault::new(ErrorKind::Bitmap, at, message)
     })?;
-    if let ([bytes], false) = (bytes.as_chunks().0, hex) {
+    if let ([bytes], Encoding::Raw) = (bytes.as_chunks().0, encoding) {
         return Ok(u64::from_be_bytes(*bytes));
     }
     if let Some(bits) = bytes.first_chunk().and_then(word::bits_of_hex) {
         return Ok(bits);
     }
+    bits_of_hex(encoding, bytes, at)
+}
+
+/// The bits of hexadecimal digits in an encoding, which begin at `at`; says which is none.
+#[cold]
+fn bits_of_hex(encoding: Encoding, text: &[u8], at: usize) -> Result<u64, Fault> {
     let mut bits = 0;
-    for (index, digit) in bytes.iter().enumerate() {
-        let value = hex_value(*digit).filter(|_| !digit.is_ascii_lowercase()).ok_or_else(|| {
+    for (index, byte) in text.iter().enumerate() {
+        let digit = if encoding == Encoding::EbcdicHex { ebcdic::latin(*byte) } else { *byte };
+        let value = hex_value(digit).filter(|_| !digit.is_ascii_lowercase()).ok_or_else(|| {
             let message = "a bitmap of upper-case hexadecimal digits expected";
             Fault::new(ErrorKind::Bitmap, at + index, message)
         })?;

@@ -11,11 +11,12 @@ mod shipped;
 
 use crate::cause::Cause;
 use crate::code::Code;
-use crate::field::FieldSpec;
+use crate::field::{Encoding, FieldSpec};
 use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
 use crate::kind::Kind;
 use crate::message::Message;
+use crate::mti::Mti;
 use crate::plan::Plan;
 
 pub use faults::{DialectError, Fault as DialectFault};
@@ -40,11 +41,13 @@ pub enum Secondary {
 /// How a reversal that the switch itself makes looks in this dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReversalPolicy {
-    /// The reason in data element 39, if there is one.
+    /// The reason, if there is one.
     pub reason: Option<Code>,
+    /// Where the reason stands: 39, or 25 in the 1993 version.
+    pub reason_field: u8,
     /// Whether it has a trace number (11) of its own rather than the original's.
     pub own_stan: bool,
-    /// Whether it carries the original's data elements in 90.
+    /// Whether it carries the original's data elements: in 90, or 56 in the 1993 version.
     pub original_elements: bool,
     /// The fields that it carries as the original was forwarded, where the original had them.
     pub fields: Vec<u8>,
@@ -57,8 +60,8 @@ pub struct Dialect {
     framing: Framing,
     header: HeaderLayout,
     usual_header: Option<Header>,
-    mti_is_bcd: bool,
-    bitmap_is_hex: bool,
+    mti_encoding: Encoding,
+    bitmap_encoding: Encoding,
     secondary: Secondary,
     /// By number; always 129.
     fields: Vec<Option<FieldSpec>>,
@@ -74,6 +77,8 @@ pub struct Dialect {
     rows: [Option<u8>; 64],
     /// By cause number.
     causes: [Code; 32],
+    /// Of a reversal and of network management that is done, where that is not the cause's own.
+    done: [Option<Code>; 2],
     /// Sorted by code.
     meanings: Vec<(Code, Meaning)>,
     reversal: ReversalPolicy,
@@ -104,16 +109,16 @@ impl Dialect {
         self.usual_header.as_ref()
     }
 
-    /// Whether the message type is packed into two bytes rather than four ASCII digits.
+    /// How the message type is written: four digits of ASCII or EBCDIC, or packed into two bytes.
     #[must_use]
-    pub const fn mti_is_bcd(&self) -> bool {
-        self.mti_is_bcd
+    pub const fn mti_encoding(&self) -> Encoding {
+        self.mti_encoding
     }
 
-    /// Whether bitmaps are upper-case hexadecimal text rather than bytes.
+    /// How bitmaps are written: as bytes, or as upper-case hexadecimal text in ASCII or EBCDIC.
     #[must_use]
-    pub const fn bitmap_is_hex(&self) -> bool {
-        self.bitmap_is_hex
+    pub const fn bitmap_encoding(&self) -> Encoding {
+        self.bitmap_encoding
     }
 
     /// Whether and when there is a second bitmap.
@@ -189,6 +194,46 @@ impl Dialect {
         self.causes.get(usize::from(cause.number())).copied().unwrap_or(Code::SYSTEM_DOWN)
     }
 
+    /// The response code of a request `mti` that is done: that of [`Cause::Done`], unless reversals or network
+    /// management have one of their own.
+    #[must_use]
+    pub fn done_code(&self, mti: Mti) -> Code {
+        let [reversal, network] = self.done;
+        let own = match mti.class() {
+            4 => reversal,
+            8 => network,
+            _ => None,
+        };
+        own.unwrap_or_else(|| self.code_for(Cause::Done))
+    }
+
+    /// The version of the standard that its messages are of, as their first digit says: 0 for 1987, 1 for
+    /// 1993.
+    #[must_use]
+    pub fn version(&self) -> u8 {
+        self.kinds.first().map_or(0, |row| row.mti.version())
+    }
+
+    /// The response code of the 1987 version that says what `code` says in this dialect. The switch keeps
+    /// codes in that form.
+    #[must_use]
+    pub fn to_iso87(&self, code: Code) -> Code {
+        let said = self.meaning(code).and_then(|meaning| meaning.iso87.first().copied());
+        let unlisted = if self.version() == 0 { code } else { Code::NOT_HONOURED };
+        said.unwrap_or(unlisted)
+    }
+
+    /// The response code by which this dialect says `code`, which is one of the 1987 version: that which
+    /// stands for it, else the first that stands for [`Code::NOT_HONOURED`].
+    #[must_use]
+    pub fn from_iso87(&self, code: Code) -> Code {
+        if self.version() == 0 {
+            return code;
+        }
+        let own = |code| self.meanings.iter().find(|row| row.1.iso87.contains(&code));
+        own(code).or_else(|| own(Code::NOT_HONOURED)).map_or(code, |row| row.0)
+    }
+
     /// What a response code means; nothing for one that the dialect does not list.
     #[must_use]
     pub fn meaning(&self, code: Code) -> Option<&Meaning> {
@@ -206,7 +251,6 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mti::Mti;
 
     #[test]
     fn kinds_and_causes_are_found_by_their_numbers() {
@@ -227,6 +271,45 @@ mod tests {
         ] {
             assert_eq!(dialect.code_for(cause).as_str(), code);
         }
+    }
+
+    #[test]
+    fn codes_go_from_version_to_version_and_back() {
+        let [iso87, iso93] =
+            ["iso87-ascii", "iso93-ascii"].map(|name| Dialect::shipped(name).expect("shipped"));
+        for (code, _) in &iso87.meanings {
+            assert_eq!((iso87.to_iso87(*code), iso87.from_iso87(*code)), (*code, *code));
+            let own = iso93.from_iso87(*code);
+            let (there, here) = (iso93.meaning(own).expect("listed"), iso87.meaning(*code));
+            assert!(there.iso87.contains(code), "{code}");
+            let approves = |meaning: &Meaning| match meaning.class {
+                Class::Approved => 2,
+                Class::Partial => 1,
+                Class::Retryable | Class::Refused | Class::Action | Class::Fault => 0,
+            };
+            assert_eq!(approves(there), approves(here.expect("listed")), "{code}");
+        }
+        for (code, meaning) in &iso93.meanings {
+            let plain = iso87.meaning(iso93.to_iso87(*code)).expect("listed");
+            let approved = matches!(plain.class, Class::Approved | Class::Partial);
+            assert_eq!(
+                approved,
+                matches!(meaning.class, Class::Approved | Class::Partial),
+                "{code}"
+            );
+        }
+        let code = |text| Code::new(text).expect("a code");
+        for (own, plain) in [("000", "00"), ("116", "51"), ("911", "98"), ("199", "05")] {
+            assert_eq!(iso93.to_iso87(code(own)), code(plain));
+        }
+        for (plain, own) in [("00", "000"), ("98", "911"), ("10", "002"), ("B7", "100")] {
+            assert_eq!(iso93.from_iso87(code(plain)), code(own));
+        }
+        for (mti, done) in [("1420", "400"), ("1804", "800"), ("1220", "000")] {
+            assert_eq!(iso93.done_code(Mti::parse(mti).expect("digits")), code(done));
+        }
+        let reversal = Mti::parse("0400").expect("digits");
+        assert_eq!(iso87.done_code(reversal), Code::APPROVED);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::dialect::{Dialect, Secondary};
+use crate::ebcdic;
 use crate::error::{EncodeError, ErrorKind};
+use crate::field::Encoding;
 use crate::framing::Framing;
 use crate::message::{Message, numbers};
 use crate::sink::Sink;
@@ -96,10 +98,10 @@ impl Message {
             to.put(header.ok_or_else(|| whole(ErrorKind::Header, expected))?.as_bytes());
         }
         let mti @ [a, b, c, d] = self.mti.digits();
-        if dialect.mti_is_bcd() {
-            to.put_array([a << 4 | b & 0x0F, c << 4 | d & 0x0F]);
-        } else {
-            to.put_array(mti);
+        match dialect.mti_encoding() {
+            Encoding::Bcd => to.put_array([a << 4 | b & 0x0F, c << 4 | d & 0x0F]),
+            Encoding::Ebcdic => to.put_array(mti.map(ebcdic::byte_of)),
+            _ => to.put_array(mti),
         }
         put_bitmap(dialect, self.present, to)
             .map_err(|message| whole(ErrorKind::Bitmap, message))?;
@@ -150,13 +152,16 @@ fn put_bitmap(dialect: &Dialect, present: [u64; 2], to: &mut Sink<'_>) -> Result
     }
     for bits in [Some(primary), both.then_some(secondary)].into_iter().flatten() {
         let bytes = bits.to_be_bytes();
-        if dialect.bitmap_is_hex() {
-            let mut text = [0; 16];
-            word::write_hex(&bytes, &mut text);
-            to.put_array(text);
-        } else {
+        if dialect.bitmap_encoding() == Encoding::Raw {
             to.put_array(bytes);
+            continue;
         }
+        let mut text = [0; 16];
+        word::write_hex(&bytes, &mut text);
+        if dialect.bitmap_encoding() == Encoding::EbcdicHex {
+            text = text.map(ebcdic::byte_of);
+        }
+        to.put_array(text);
     }
     Ok(())
 }

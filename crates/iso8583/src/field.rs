@@ -42,11 +42,11 @@ impl Content {
     pub const fn allows(self, encoding: Encoding) -> bool {
         match self {
             Self::Digits | Self::Track | Self::Signed => {
-                matches!(encoding, Encoding::Ascii | Encoding::Bcd)
+                matches!(encoding, Encoding::Ascii | Encoding::Bcd | Encoding::Ebcdic)
             }
-            Self::Alphanumeric => matches!(encoding, Encoding::Ascii),
-            Self::Text => matches!(encoding, Encoding::Ascii | Encoding::Gbk),
-            Self::Binary => matches!(encoding, Encoding::Raw | Encoding::Hex),
+            Self::Alphanumeric => matches!(encoding, Encoding::Ascii | Encoding::Ebcdic),
+            Self::Text => matches!(encoding, Encoding::Ascii | Encoding::Gbk | Encoding::Ebcdic),
+            Self::Binary => matches!(encoding, Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex),
         }
     }
 }
@@ -64,11 +64,16 @@ pub enum Encoding {
     Raw,
     /// Bytes as upper-case hexadecimal text, two characters a byte.
     Hex,
+    /// One byte of EBCDIC (code page 037) a character.
+    Ebcdic,
+    /// Bytes as upper-case hexadecimal text in EBCDIC, two characters a byte.
+    EbcdicHex,
 }
 
 impl Encoding {
     /// All encodings.
-    pub const ALL: &'static [Self] = &[Self::Ascii, Self::Bcd, Self::Gbk, Self::Raw, Self::Hex];
+    pub const ALL: &'static [Self] =
+        &[Self::Ascii, Self::Bcd, Self::Gbk, Self::Raw, Self::Hex, Self::Ebcdic, Self::EbcdicHex];
 
     /// The name in dialect files.
     #[must_use]
@@ -79,6 +84,64 @@ impl Encoding {
             Self::Gbk => "gbk",
             Self::Raw => "raw",
             Self::Hex => "hex",
+            Self::Ebcdic => "ebcdic",
+            Self::EbcdicHex => "ebcdic-hex",
+        }
+    }
+}
+
+/// How a length prefix is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LengthEncoding {
+    /// One ASCII digit a byte.
+    Ascii,
+    /// Two digits a byte.
+    Bcd,
+    /// One digit of EBCDIC a byte.
+    Ebcdic,
+    /// A binary number, the highest byte first.
+    Binary,
+}
+
+impl LengthEncoding {
+    /// All encodings.
+    pub const ALL: &'static [Self] = &[Self::Ascii, Self::Bcd, Self::Ebcdic, Self::Binary];
+
+    /// The name in dialect files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Bcd => "bcd",
+            Self::Ebcdic => "ebcdic",
+            Self::Binary => "binary",
+        }
+    }
+}
+
+/// What a length prefix counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// Units of the content: digits, characters or bytes.
+    Units,
+    /// Nibbles, two a byte, where the content is counted in bytes.
+    Nibbles,
+    /// Bytes on the wire: of packed digits half as many as digits, of hexadecimal text twice as many as
+    /// bytes. Whether packed digits are odd shows by a filler of F, or by one more than the field has.
+    Bytes,
+}
+
+impl Counts {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Units, Self::Nibbles, Self::Bytes];
+
+    /// The name in dialect files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Units => "units",
+            Self::Nibbles => "nibbles",
+            Self::Bytes => "bytes",
         }
     }
 }
@@ -86,19 +149,24 @@ impl Encoding {
 /// The length prefix of a variable field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix {
-    /// How many digits it has: 2 is LLVAR, 3 is LLLVAR.
+    /// How many digits it has: 2 is LLVAR, 3 is LLLVAR. Of a binary one, its bytes.
     pub digits: u8,
-    /// Whether it is packed, two digits a byte, rather than ASCII.
-    pub bcd: bool,
-    /// Whether it counts nibbles (two a byte) where the content is counted in bytes.
-    pub nibbles: bool,
+    /// How it is written.
+    pub encoding: LengthEncoding,
+    /// What it counts.
+    pub counts: Counts,
 }
 
 impl Prefix {
     /// Bytes of the prefix.
     #[must_use]
     pub const fn len(self) -> usize {
-        if self.bcd { (self.digits as usize).div_ceil(2) } else { self.digits as usize }
+        match self.encoding {
+            LengthEncoding::Bcd => (self.digits as usize).div_ceil(2),
+            LengthEncoding::Ascii | LengthEncoding::Ebcdic | LengthEncoding::Binary => {
+                self.digits as usize
+            }
+        }
     }
 
     /// Never: a prefix has a byte at least.
@@ -110,8 +178,12 @@ impl Prefix {
     /// The largest number that it can say.
     #[must_use]
     pub fn largest(self) -> usize {
-        let digits = if self.bcd { self.len() * 2 } else { usize::from(self.digits) };
-        (0..digits).fold(0, |number, _| number * 10 + 9)
+        let (digits, base) = match self.encoding {
+            LengthEncoding::Bcd => (self.len() * 2, 10),
+            LengthEncoding::Ascii | LengthEncoding::Ebcdic => (self.len(), 10),
+            LengthEncoding::Binary => (self.len(), 256),
+        };
+        (0..digits).fold(0, |number, _| number * base + base - 1)
     }
 }
 
@@ -222,15 +294,46 @@ pub struct FieldSpec {
     pub privacy: Privacy,
 }
 
+/// Bytes on the wire of `units` of content.
+const fn wire_length(content: Content, encoding: Encoding, units: usize) -> usize {
+    match (content, encoding) {
+        (Content::Signed, Encoding::Bcd) => 1 + units.saturating_sub(1).div_ceil(2),
+        (_, Encoding::Bcd) => units.div_ceil(2),
+        (_, Encoding::Hex | Encoding::EbcdicHex) => units.saturating_mul(2),
+        (_, Encoding::Ascii | Encoding::Gbk | Encoding::Raw | Encoding::Ebcdic) => units,
+    }
+}
+
+/// What a length prefix says of `units` of content.
+pub(crate) const fn said(
+    content: Content,
+    encoding: Encoding,
+    counts: Counts,
+    units: usize,
+) -> usize {
+    match counts {
+        Counts::Units => units,
+        Counts::Nibbles => units.saturating_mul(2),
+        Counts::Bytes => wire_length(content, encoding, units),
+    }
+}
+
 impl FieldSpec {
     /// Bytes on the wire of `units` of content, without the prefix.
     #[must_use]
     pub fn wire_length(&self, units: usize) -> usize {
+        wire_length(self.content, self.encoding, units)
+    }
+
+    /// The most units of content that stand in `bytes` on the wire; nothing if it is not whole.
+    pub(crate) fn units_in(&self, bytes: usize) -> Option<usize> {
         match (self.content, self.encoding) {
-            (Content::Signed, Encoding::Bcd) => 1 + units.saturating_sub(1).div_ceil(2),
-            (_, Encoding::Bcd) => units.div_ceil(2),
-            (_, Encoding::Hex) => units.saturating_mul(2),
-            (_, Encoding::Ascii | Encoding::Gbk | Encoding::Raw) => units,
+            (Content::Signed, Encoding::Bcd) => Some((bytes * 2).saturating_sub(1)),
+            (_, Encoding::Bcd) => Some(bytes * 2),
+            (_, Encoding::Hex | Encoding::EbcdicHex) => {
+                bytes.is_multiple_of(2).then_some(bytes / 2)
+            }
+            (_, Encoding::Ascii | Encoding::Gbk | Encoding::Raw | Encoding::Ebcdic) => Some(bytes),
         }
     }
 
@@ -246,6 +349,8 @@ impl FieldSpec {
             (_, Encoding::Raw, _) if self.tlv => Form::Tlv,
             (_, Encoding::Raw, _) => Form::Raw,
             (_, Encoding::Hex, _) => Form::Hex,
+            (_, Encoding::Ebcdic, _) => Form::Ebcdic,
+            (_, Encoding::EbcdicHex, _) => Form::EbcdicHex,
             (Content::Digits, Encoding::Ascii, _) => Form::Digits,
             (Content::Track, Encoding::Ascii, _) => Form::Track,
             (Content::Signed, Encoding::Ascii, _) => Form::Signed,

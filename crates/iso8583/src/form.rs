@@ -36,6 +36,10 @@ pub(crate) enum Form {
     Tlv,
     /// Bytes as upper-case hexadecimal text.
     Hex,
+    /// Characters in EBCDIC. Of which content, it does not say: what one field may hold another may not.
+    Ebcdic,
+    /// Bytes as upper-case hexadecimal text in EBCDIC.
+    EbcdicHex,
     /// Set by us, as UTF-8 text.
     OwnText,
     /// Set by us, as bytes.
@@ -61,6 +65,8 @@ impl Form {
             | Self::Raw
             | Self::Tlv
             | Self::Hex
+            | Self::Ebcdic
+            | Self::EbcdicHex
             | Self::OwnText
             | Self::OwnBytes
             | Self::TooLong => Filler::Right,
@@ -84,6 +90,8 @@ impl Form {
             | Self::Raw
             | Self::Tlv
             | Self::Hex
+            | Self::Ebcdic
+            | Self::EbcdicHex
             | Self::OwnText
             | Self::OwnBytes => units,
         }

@@ -24,6 +24,7 @@ mod dialect;
 #[cfg(test)]
 mod dice;
 mod digits;
+mod ebcdic;
 mod encode;
 mod error;
 mod field;
@@ -59,7 +60,9 @@ pub use dialect::{
 };
 pub use digits::{from_hex, to_hex};
 pub use error::{DecodeError, EncodeError, ErrorKind};
-pub use field::{Content, Encoding, FieldSpec, Length, Padding, Part, Prefix, Privacy};
+pub use field::{
+    Content, Counts, Encoding, FieldSpec, Length, LengthEncoding, Padding, Part, Prefix, Privacy,
+};
 pub use framing::{Framing, FramingError};
 pub use header::{Header, HeaderLayout};
 pub use json::{decode_error_json, encode_error_json, from_json, to_json};

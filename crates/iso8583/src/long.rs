@@ -1,8 +1,9 @@
 //! The long road through a field: all that may be asked of its bytes, and what is wrong with them and where.
 
 use crate::digits::{Filler, both_decimal};
+use crate::ebcdic;
 use crate::error::{ErrorKind, Fault};
-use crate::field::{Content, Encoding, FieldSpec, Length, Prefix};
+use crate::field::{Content, Counts, Encoding, FieldSpec, Length, LengthEncoding, Prefix};
 use crate::form::Form;
 use crate::reader::Reader;
 use crate::slots::Slot;
@@ -17,7 +18,9 @@ pub(crate) fn read_field(
     let (units, fits) = match spec.length {
         Length::Fixed(units) => (usize::from(units), Ok(())),
         Length::Variable { prefix, max } => {
-            let units = read_prefix(spec, prefix, reader)?;
+            let said = read_prefix(prefix, reader)?;
+            let units = units(spec, prefix.counts, said, reader)
+                .ok_or_else(|| Fault::new(ErrorKind::Length, start, "an odd length"))?;
             let fits = if units > usize::from(max) {
                 let message = format!("length {units}, at most {max} allowed");
                 Err(Fault::new(ErrorKind::Length, start, message))
@@ -34,7 +37,7 @@ pub(crate) fn read_field(
         return Err(Fault::new(ErrorKind::Truncated, at, message));
     };
     let form = spec.form();
-    let len = if form == Form::Hex { need } else { units };
+    let len = if matches!(form, Form::Hex | Form::EbcdicHex) { need } else { units };
     let slot = match (u32::try_from(at), u16::try_from(len)) {
         (Ok(at), Ok(len)) => Slot { at, len, form },
         _ => return Err(Fault::new(ErrorKind::Length, start, "longer than any field can be")),
@@ -45,29 +48,56 @@ pub(crate) fn read_field(
     Ok((slot, sound))
 }
 
-fn read_prefix(spec: &FieldSpec, prefix: Prefix, reader: &mut Reader<'_>) -> Result<usize, Fault> {
+/// The number that a length prefix says.
+fn read_prefix(prefix: Prefix, reader: &mut Reader<'_>) -> Result<usize, Fault> {
     let at = reader.at();
-    let fault = |message| Fault::new(ErrorKind::Length, at, message);
     let bytes = reader.take(prefix.len()).ok_or_else(|| {
         Fault::new(ErrorKind::Truncated, at, "the message ends before the length of the field")
     })?;
-    let mut units = 0;
+    let mut said = 0;
     for &byte in bytes {
-        units = if prefix.bcd && both_decimal(byte) {
-            units * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0x0F)
-        } else if !prefix.bcd && byte.is_ascii_digit() {
-            units * 10 + usize::from(byte - b'0')
-        } else {
-            return Err(fault("the length is not a number"));
+        said = match prefix.encoding {
+            LengthEncoding::Bcd if both_decimal(byte) => {
+                said * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0x0F)
+            }
+            LengthEncoding::Ascii if byte.is_ascii_digit() => said * 10 + usize::from(byte - b'0'),
+            LengthEncoding::Ebcdic if byte >= 0xF0 && both_decimal(byte & 0x0F) => {
+                said * 10 + usize::from(byte & 0x0F)
+            }
+            LengthEncoding::Binary => said << 8 | usize::from(byte),
+            LengthEncoding::Bcd | LengthEncoding::Ascii | LengthEncoding::Ebcdic => {
+                return Err(Fault::new(ErrorKind::Length, at, "the length is not a number"));
+            }
         };
     }
-    if !prefix.nibbles {
-        return Ok(units);
+    Ok(said)
+}
+
+/// The units of the value that comes next, by what its length prefix says; nothing if that is half a unit.
+fn units(spec: &FieldSpec, counts: Counts, said: usize, reader: &Reader<'_>) -> Option<usize> {
+    match counts {
+        Counts::Units => Some(said),
+        Counts::Nibbles if said % 2 == 1 && spec.content == Content::Binary => None,
+        Counts::Nibbles => Some(said.div_ceil(2)),
+        Counts::Bytes => {
+            let units = spec.units_in(said)?;
+            let odd = spec.encoding == Encoding::Bcd
+                && said > 0
+                && (units == usize::from(spec.length.max()) + 1 || filled(spec, said, reader));
+            Some(units - usize::from(odd))
+        }
     }
-    if units % 2 == 1 && spec.content == Content::Binary {
-        return Err(fault("an odd number of nibbles"));
+}
+
+/// Whether the packed value that comes next, of so many bytes, has a filler of F.
+fn filled(spec: &FieldSpec, bytes: usize, reader: &Reader<'_>) -> bool {
+    let sign = usize::from(spec.content == Content::Signed);
+    let value = reader.whole().get(reader.at()..).and_then(|rest| rest.get(sign..bytes));
+    let Some(value) = value else { return false };
+    match spec.form().filler() {
+        Filler::Left => value.first().is_some_and(|first| *first >= 0xF0),
+        Filler::Right => value.last().is_some_and(|last| last & 0x0F == 0x0F),
     }
-    Ok(units.div_ceil(2))
 }
 
 /// Where the first byte stands that is not `good`. All are looked at at once, since nearly all are good.
@@ -78,27 +108,30 @@ fn first_bad(raw: &[u8], good: impl Fn(u8) -> bool) -> Option<usize> {
 
 /// Whether the bytes are what the field may hold.
 pub(crate) fn check(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<(), Fault> {
+    let ebcdic = matches!(spec.encoding, Encoding::Ebcdic | Encoding::EbcdicHex);
+    let read = |byte| if ebcdic { ebcdic::latin(byte) } else { byte };
     let (bad, kind, expected) = match (spec.content, spec.encoding) {
-        (Content::Digits, Encoding::Bcd) => return check_packed(raw, units, spec.form().filler()),
-        (Content::Track, Encoding::Bcd) => return Ok(()),
-        (Content::Signed, encoding) => return check_signed(raw, units, encoding),
+        (Content::Digits, Encoding::Bcd) => return check_packed(spec, raw, units),
+        (Content::Track, Encoding::Bcd) | (Content::Text, Encoding::Ebcdic) => return Ok(()),
+        (Content::Signed, _) => return check_signed(spec, raw, units),
         (Content::Text, Encoding::Gbk) => return check_gbk(raw),
         (Content::Digits, _) => {
-            (first_bad(raw, |byte| byte.is_ascii_digit()), ErrorKind::Digits, "digits expected")
+            let good = |byte| read(byte).is_ascii_digit();
+            (first_bad(raw, good), ErrorKind::Digits, "digits expected")
         }
         (Content::Track, _) => {
-            let good = |byte| matches!(byte, b'0'..=b'?' | b'A'..=b'F');
+            let good = |byte| matches!(read(byte), b'0'..=b'?' | b'A'..=b'F');
             (first_bad(raw, good), ErrorKind::Text, "a character of a track expected")
         }
         (Content::Alphanumeric, _) => {
-            let good = |byte| matches!(byte, b' '..=b'~');
+            let good = |byte| matches!(read(byte), b' '..=b'~');
             (first_bad(raw, good), ErrorKind::Text, "printable ASCII expected")
         }
         (Content::Text, _) => {
             (first_bad(raw, |byte| byte.is_ascii()), ErrorKind::Text, "ASCII expected")
         }
-        (Content::Binary, Encoding::Hex) => {
-            let good = |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+        (Content::Binary, Encoding::Hex | Encoding::EbcdicHex) => {
+            let good = |byte| matches!(read(byte), b'0'..=b'9' | b'A'..=b'F');
             (first_bad(raw, good), ErrorKind::Hex, "upper-case hexadecimal digits expected")
         }
         (Content::Binary, _) if spec.tlv => return tlv::check(raw),
@@ -107,37 +140,49 @@ pub(crate) fn check(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<(), Fa
     bad.map_or(Ok(()), |at| Err(Fault::new(kind, at, expected)))
 }
 
-fn check_packed(raw: &[u8], units: usize, filler: Filler) -> Result<(), Fault> {
+fn check_packed(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<(), Fault> {
     let odd = !units.is_multiple_of(2);
     let fault = |at, message| Err(Fault::new(ErrorKind::Digits, at, message));
-    // the nibble after the last digit is not looked at: terminals fill it with 0 or F
-    let (whole, last) = match raw.split_last() {
-        Some((last, whole)) if odd && filler == Filler::Right => (whole, Some(last)),
-        _ => (raw, None),
-    };
-    if let Some(at) = first_bad(whole, both_decimal) {
-        return fault(at, "a nibble that is no digit");
+    let no_digit = "a nibble that is no digit";
+    if !odd {
+        return first_bad(raw, both_decimal).map_or(Ok(()), |at| fault(at, no_digit));
     }
-    match (last, whole.first()) {
-        (Some(last), _) if last >> 4 > 9 => fault(whole.len(), "a nibble that is no digit"),
-        // a digit in the place of the filler before the first would be lost
-        (None, Some(first)) if odd && first >> 4 != 0 => fault(0, "one digit too many"),
-        _ => Ok(()),
+    match (spec.form().filler(), raw.split_first(), raw.split_last()) {
+        (Filler::Left, Some((first, rest)), _) => {
+            // a digit in the place of the filler before the first would be lost
+            let filler = first >> 4;
+            match first_bad(rest, both_decimal) {
+                _ if first & 0x0F > 9 => fault(0, no_digit),
+                Some(at) => fault(at + 1, no_digit),
+                None if filler != 0 && filler != spec.padding.nibble => {
+                    fault(0, "one digit too many")
+                }
+                None => Ok(()),
+            }
+        }
+        // the nibble after the last digit is not looked at: terminals fill it with 0 or F
+        (Filler::Right, _, Some((last, whole))) => match first_bad(whole, both_decimal) {
+            Some(at) => fault(at, no_digit),
+            None if last >> 4 > 9 => fault(whole.len(), no_digit),
+            None => Ok(()),
+        },
+        (Filler::Left | Filler::Right, ..) => Ok(()),
     }
 }
 
 /// A sign and digits; some hosts send a digit in the sign's place.
-fn check_signed(raw: &[u8], units: usize, encoding: Encoding) -> Result<(), Fault> {
+fn check_signed(spec: &FieldSpec, raw: &[u8], units: usize) -> Result<(), Fault> {
     let Some((sign, rest)) = raw.split_first() else { return Ok(()) };
-    let packed = encoding == Encoding::Bcd;
-    if !matches!(sign, b'C' | b'D') && (packed || !sign.is_ascii_digit()) {
+    let ebcdic = spec.encoding == Encoding::Ebcdic;
+    let read = |byte| if ebcdic { ebcdic::latin(byte) } else { byte };
+    if !matches!(read(*sign), b'C' | b'D' | b'0'..=b'9') {
         return Err(Fault::new(ErrorKind::Text, 0, "C or D expected"));
     }
-    if packed {
-        return check_packed(rest, units.saturating_sub(1), Filler::Left)
+    if spec.encoding == Encoding::Bcd {
+        return check_packed(spec, rest, units.saturating_sub(1))
             .map_err(|fault| Fault { at: fault.at + 1, ..fault });
     }
-    match first_bad(rest, |byte| byte.is_ascii_digit()) {
+    match first_bad(rest, |byte| read(byte).is_ascii_digit()) {
         None => Ok(()),
         Some(at) => Err(Fault::new(ErrorKind::Digits, at + 1, "digits expected after the sign")),
     }

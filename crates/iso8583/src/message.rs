@@ -210,11 +210,11 @@ impl Message {
                     word::unpack(raw, slot.form.filler(), own.get_mut(start..).unwrap_or_default());
                 });
             }
-            Form::Hex => match other.binary(number) {
+            Form::Hex | Form::EbcdicHex => match other.binary(number) {
                 Some(bytes) => self.set_binary(number, &bytes),
                 None => self.remove(number),
             },
-            Form::Gbk | Form::SignedBcd => match other.text(number) {
+            Form::Gbk | Form::SignedBcd | Form::Ebcdic => match other.text(number) {
                 Some(text) => self.set_text(number, &text),
                 None => self.remove(number),
             },
@@ -234,9 +234,11 @@ impl Message {
             | Form::Signed
             | Form::Printable
             | Form::Ascii
+            | Form::Ebcdic
             | Form::Raw
             | Form::Tlv => true,
             Form::Absent
+            | Form::EbcdicHex
             | Form::Gbk
             | Form::SignedBcd
             | Form::Hex

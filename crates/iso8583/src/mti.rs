@@ -28,6 +28,12 @@ impl Mti {
         digits.iter().all(u8::is_ascii_digit).then_some(Self(digits))
     }
 
+    /// The first digit: 0 the 1987 version of the standard, 1 the 1993 version, 2 the 2003 version.
+    #[must_use]
+    pub const fn version(self) -> u8 {
+        self.0[0] - b'0'
+    }
+
     /// The second digit: 1 authorisation, 2 financial, 4 reversal, 8 network management, ...
     #[must_use]
     pub const fn class(self) -> u8 {
@@ -52,23 +58,24 @@ impl Mti {
         (self.0[3] - b'0') % 2 == 1
     }
 
-    /// The type of the answer: function digit + 1, last digit 0. A response stays as it is.
+    /// The type of the answer: function digit + 1, the first copy's origin. A response stays as it is.
     #[must_use]
     pub const fn response(self) -> Self {
         let function = if self.is_request() { self.0[2] + 1 } else { self.0[2] };
-        Self([self.0[0], self.0[1], function, b'0'])
+        Self([self.0[0], self.0[1], function, self.first_copy().0[3]])
     }
 
-    /// The type of a repeat of this message: last digit 1.
+    /// The type of a repeat of this message: the odd digit of its origin, 0201, 1421 or 1805.
     #[must_use]
     pub const fn repeat(self) -> Self {
-        Self([self.0[0], self.0[1], self.0[2], b'1'])
+        Self([self.0[0], self.0[1], self.0[2], self.0[3] | 1])
     }
 
-    /// The type of the first copy of this message: last digit 0.
+    /// The type of the first copy of this message: the even digit of its origin. 0 stands for the acquirer,
+    /// 2 for the issuer, 4 (as in 1804) for any other.
     #[must_use]
     pub const fn first_copy(self) -> Self {
-        Self([self.0[0], self.0[1], self.0[2], b'0'])
+        Self([self.0[0], self.0[1], self.0[2], self.0[3] & !1])
     }
 
     /// The four digits.
@@ -100,11 +107,19 @@ mod tests {
 
     #[test]
     fn a_response_has_the_next_function_and_no_repeat_mark() {
-        for (request, response, repeat) in
-            [("0200", "0210", "0201"), ("0401", "0410", "0401"), ("0820", "0830", "0821")]
-        {
+        for (request, response, repeat) in [
+            ("0200", "0210", "0201"),
+            ("0401", "0410", "0401"),
+            ("0820", "0830", "0821"),
+            ("1420", "1430", "1421"),
+            ("1421", "1430", "1421"),
+            ("1804", "1814", "1805"),
+            ("1805", "1814", "1805"),
+        ] {
             let mti = Mti::parse(request).expect("digits");
             assert!(mti.is_request());
+            assert_eq!(mti.repeat().first_copy(), mti.first_copy());
+            assert_eq!(mti.version(), u8::from(request.starts_with('1')));
             assert_eq!(mti.response().as_str(), response);
             assert_eq!(mti.repeat().as_str(), repeat);
         }

@@ -2,7 +2,7 @@
 //! field, all fields of a dialect in a table of two kilobytes.
 
 use crate::digits::Filler;
-use crate::field::{Content, FieldSpec, Length};
+use crate::field::{Content, Counts, FieldSpec, Length, LengthEncoding};
 use crate::form::Form;
 use crate::slots::Slot;
 use crate::tlv;
@@ -83,18 +83,25 @@ impl Plan {
     fn of(spec: &FieldSpec) -> Self {
         let lead = match spec.length {
             Length::Fixed(_) => Lead::Fixed,
-            Length::Variable { prefix, .. } => match (prefix.nibbles, prefix.bcd, prefix.digits) {
-                (false, false, 2) => Lead::Ascii2,
-                (false, false, 3) => Lead::Ascii3,
-                (false, true, 1 | 2) => Lead::Packed1,
-                (false, true, 3 | 4) => Lead::Packed2,
-                _ => Lead::Other,
-            },
+            Length::Variable { prefix, .. } => {
+                match (prefix.counts, prefix.encoding, prefix.digits) {
+                    (Counts::Units, LengthEncoding::Ascii, 2) => Lead::Ascii2,
+                    (Counts::Units, LengthEncoding::Ascii, 3) => Lead::Ascii3,
+                    (Counts::Units, LengthEncoding::Bcd, 1 | 2) => Lead::Packed1,
+                    (Counts::Units, LengthEncoding::Bcd, 3 | 4) => Lead::Packed2,
+                    _ => Lead::Other,
+                }
+            }
+        };
+        // there is no short road to EBCDIC: its form alone does not say what was looked at
+        let form = match spec.form() {
+            Form::Ebcdic | Form::EbcdicHex => Form::Absent,
+            form => form,
         };
         let text = matches!(spec.content, Content::Alphanumeric | Content::Text);
         let (word, looked_at) = if lead == Lead::Fixed { as_word(spec) } else { (0, 0) };
         Self {
-            form: spec.form(),
+            form,
             lead,
             fills: lead == Lead::Fixed && text,
             nibble: spec.padding.nibble,
@@ -193,6 +200,8 @@ impl Plan {
             Form::Absent
             | Form::Signed
             | Form::SignedBcd
+            | Form::Ebcdic
+            | Form::EbcdicHex
             | Form::OwnText
             | Form::OwnBytes
             | Form::TooLong => return None,
@@ -254,7 +263,7 @@ mod tests {
                     let read = read.map(|(slot, end)| (slot.at, slot.len, slot.form, end));
                     assert!(read.is_none() || read == long, "{} {bytes:02X?}", spec.number);
                     let rare = matches!(plan.form, Form::Gbk | Form::Tlv)
-                        || matches!(plan.form, Form::Signed | Form::SignedBcd);
+                        || matches!(plan.form, Form::Signed | Form::SignedBcd | Form::Absent);
                     assert!(read == long || rare, "{} {bytes:02X?}", spec.number);
                     short += usize::from(read.is_some());
                     sound += usize::from(long.is_some());

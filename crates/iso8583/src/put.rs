@@ -45,6 +45,8 @@ impl Plan {
             | Form::Gbk
             | Form::SignedBcd
             | Form::Hex
+            | Form::Ebcdic
+            | Form::EbcdicHex
             | Form::TooLong => false,
         }
     }

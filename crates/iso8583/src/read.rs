@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::card::{Pan, PinBlock, Track2};
 use crate::code::Code;
 use crate::digits::{from_hex, to_hex};
+use crate::ebcdic;
 use crate::form::Form;
 use crate::message::Message;
 use crate::tlv::{Tlv, TlvIter};
@@ -39,6 +40,7 @@ impl Message {
                 word::unpack(packed, slot.form.filler(), text.get_mut(1..).unwrap_or_default());
                 Cow::Owned(String::from_utf8(text).unwrap_or_default())
             }
+            Form::Ebcdic | Form::EbcdicHex => Cow::Owned(ebcdic::text(raw)),
             Form::Raw | Form::Tlv | Form::OwnBytes => Cow::Owned(to_hex(raw)),
         };
         Some(text)
@@ -84,6 +86,10 @@ impl Message {
                 word::write_hex(raw, text);
                 text
             }
+            Form::Ebcdic | Form::EbcdicHex => match ebcdic::ascii(raw, room) {
+                Some(text) => text,
+                None => return owned(),
+            },
             Form::Absent => return None,
             Form::TooLong | Form::Gbk | Form::SignedBcd => return owned(),
         };
@@ -96,7 +102,7 @@ impl Message {
         match slot.form {
             Form::Absent | Form::TooLong => None,
             Form::Raw | Form::Tlv | Form::OwnBytes => Some(usize::from(slot.len) * 2),
-            Form::Gbk => self.text(number).map(|text| text.len()),
+            Form::Gbk | Form::Ebcdic => self.text(number).map(|text| text.len()),
             Form::Digits
             | Form::Track
             | Form::Signed
@@ -107,6 +113,7 @@ impl Message {
             | Form::TrackRight
             | Form::TrackLeft
             | Form::Hex
+            | Form::EbcdicHex
             | Form::OwnText => Some(usize::from(slot.len)),
             Form::SignedBcd => Some(usize::from(slot.len).max(1)),
         }
@@ -119,6 +126,7 @@ impl Message {
         match slot.form {
             Form::Raw | Form::Tlv | Form::OwnBytes => Some(Cow::Borrowed(self.raw(slot))),
             Form::Hex => from_hex(self.raw(slot)).map(Cow::Owned),
+            Form::EbcdicHex => from_hex(self.text(number)?.as_bytes()).map(Cow::Owned),
             _ => Some(match self.text(number)? {
                 Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
@@ -146,11 +154,13 @@ impl Message {
             | Form::Ascii
             | Form::Gbk
             | Form::OwnText => word::number(raw),
+            Form::Ebcdic => word::number(ebcdic::ascii(raw, &mut [0; 18])?),
             Form::Absent
             | Form::SignedBcd
             | Form::Raw
             | Form::Tlv
             | Form::Hex
+            | Form::EbcdicHex
             | Form::OwnBytes
             | Form::TooLong => None,
         }
@@ -186,7 +196,7 @@ impl Message {
     #[must_use]
     pub fn chip(&self) -> Option<Cow<'_, [u8]>> {
         match self.slot(55).form {
-            Form::Raw | Form::Tlv | Form::OwnBytes | Form::Hex => self.binary(55),
+            Form::Raw | Form::Tlv | Form::OwnBytes | Form::Hex | Form::EbcdicHex => self.binary(55),
             _ => from_hex(self.text(55)?.trim_end().as_bytes()).map(Cow::Owned),
         }
     }

@@ -25,10 +25,20 @@ enum Subject {
 fn subject(record: &Record) -> Subject {
     match record {
         Record::Intent(row) => Subject::Row(row.key),
+        Record::Claim(claim) => Subject::Row(claim.row.key),
         Record::Change(change) => Subject::Row(change.row.key),
         Record::Progress(progress) => Subject::Row(progress.key),
         Record::Case(case) => Subject::Beside(case.id),
         Record::Note(note) => Subject::Beside(note.id),
+    }
+}
+
+/// The original that a record changes beside its own row (M11).
+fn original(record: &Record) -> Option<(Subject, Day)> {
+    match record {
+        Record::Claim(claim) => Some((Subject::Row(claim.key), claim.day)),
+        Record::Change(change) => change.claim.map(|end| (Subject::Row(end.key), end.day)),
+        Record::Intent(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
     }
 }
 
@@ -39,23 +49,31 @@ pub(crate) fn take(waiting: &mut VecDeque<Entry>) -> Vec<Entry> {
     let fits = waiting
         .iter()
         .take(LIMIT)
-        .take_while(|entry| subjects.insert(subject(&entry.record)))
+        .take_while(|entry| {
+            original(&entry.record).is_none_or(|(original, _)| subjects.insert(original))
+                && subjects.insert(subject(&entry.record))
+        })
         .count();
     let mut batch: Vec<Entry> = waiting.drain(..fits).collect();
     batch.sort_by_key(|entry| subject(&entry.record));
     batch
 }
 
-/// The batch in parts that each change rows of one day only, so that each is one statement. What changes no row goes with
-/// the changes of the current day.
+/// The batch in parts that each change rows of one day only, and originals of one day or none, so that each is one
+/// statement. What changes no row goes with the changes of the current day.
 pub(crate) fn by_day(batch: Vec<Entry>, today: Day) -> Vec<Vec<Entry>> {
-    let mut parts: BTreeMap<Day, Vec<Entry>> = BTreeMap::new();
+    let mut parts: BTreeMap<(Day, Option<Day>), Vec<Entry>> = BTreeMap::new();
     for entry in batch {
         let day = match &entry.record {
             Record::Change(change) => change.row.day,
-            Record::Intent(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => today,
+            Record::Intent(_)
+            | Record::Claim(_)
+            | Record::Progress(_)
+            | Record::Case(_)
+            | Record::Note(_) => today,
         };
-        parts.entry(day).or_default().push(entry);
+        let original = original(&entry.record).map(|(_, day)| day);
+        parts.entry((day, original)).or_default().push(entry);
     }
     parts.into_values().collect()
 }

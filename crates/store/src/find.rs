@@ -84,6 +84,8 @@ pub struct OpenCounts {
     pub owed: u64,
     /// When the oldest of them was opened.
     pub oldest_owed: Option<Wall>,
+    /// Advices and refunds that are to be delivered (M12).
+    pub advices: u64,
     /// Undelivered approvals that are marked.
     pub marked: u64,
     /// Open cases.
@@ -140,8 +142,9 @@ macro_rules! finders {
                 limit: u32,
             ) -> Result<Vec<switch_core::Found>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(format!(
-                    "SELECT {} FROM txn t LEFT JOIN obligation o ON o.id = t.id",
-                    crate::image::FOUND
+                    "SELECT {} FROM txn t {}",
+                    crate::image::FOUND,
+                    crate::image::BESIDE
                 ));
                 conditions(filter, floor, &mut query);
                 let order = if filter.after.is_some() { "ASC" } else { "DESC" };
@@ -234,10 +237,11 @@ macro_rules! finders {
             pub(crate) async fn open_counts(&self) -> Result<crate::OpenCounts, crate::StoreError> {
                 use sqlx::Row as _;
                 let row = sqlx::query(
-                    "SELECT count(*) FILTER (WHERE status = 3), \
-                     min(opened) FILTER (WHERE status = 3), \
+                    "SELECT count(*) FILTER (WHERE status = 3 AND cause <> 7), \
+                     min(opened) FILTER (WHERE status = 3 AND cause <> 7), \
                      count(*) FILTER (WHERE status = 1), \
-                     (SELECT count(*) FROM cases WHERE resolved IS NULL) \
+                     (SELECT count(*) FROM cases WHERE resolved IS NULL), \
+                     count(*) FILTER (WHERE status = 3 AND cause = 7) \
                      FROM obligation WHERE status IN (1, 3)",
                 )
                 .fetch_one(&self.$pool)
@@ -247,6 +251,7 @@ macro_rules! finders {
                     oldest_owed: row.try_get::<Option<i64>, _>(1)?.map(switch_core::Wall),
                     marked: crate::image::count(row.try_get(2)?),
                     cases: crate::image::count(row.try_get(3)?),
+                    advices: crate::image::count(row.try_get(4)?),
                 })
             }
         }

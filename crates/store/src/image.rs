@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use switch_core::{
-    Card, Cause, Code, Day, Digest, Epoch, Fixed, Found, Key, Kind, NodeNo, Obligation,
-    ObligationCause, ObligationStatus, Row, RowState, TxnId, Wall,
+    Card, Cause, Claim, ClaimStatus, Code, Day, Digest, Epoch, Fixed, Found, Key, Kind, NodeNo,
+    Obligation, ObligationCause, ObligationStatus, Row, RowState, TxnId, Wall,
 };
 
 use crate::{StoreError, horizon::Horizon};
@@ -15,11 +15,19 @@ pub(crate) const COLUMNS: &str = "id, created, amount, day, node, epoch, stan, k
      currency, digest, issuer, card_hash, card_first6, card_last4, card_sealed, carried, version, change, state, cause, \
      code, approved, answer, copies, late, concluded";
 
-/// What a `Found` is read from: `txn AS t` left-joined with `obligation AS o`.
+/// What a `Found` is read from: `txn AS t` left-joined with `obligation AS o` and `claim AS k`.
 pub(crate) const FOUND: &str = "t.id, t.created, t.amount, t.day, t.node, t.epoch, t.stan, t.kind, t.key, t.listener, \
      t.merchant, t.terminal, t.currency, t.digest, t.issuer, t.card_hash, t.card_first6, t.card_last4, t.card_sealed, \
      t.carried, t.version, t.change, t.state, t.cause, t.code, t.approved, t.answer, t.copies, t.late, t.concluded, \
-     o.status, o.cause, o.owner, o.attempts, o.opened, o.due, o.parked";
+     o.status, o.cause, o.owner, o.attempts, o.opened, o.due, o.parked, \
+     t.claimed, t.claiming, k.original, k.key, k.day, k.amount, k.status";
+
+/// What [`FOUND`] joins to `txn AS t`.
+pub(crate) const BESIDE: &str =
+    "LEFT JOIN obligation o ON o.id = t.id LEFT JOIN claim k ON k.id = t.id";
+
+/// The first column after those of [`FOUND`].
+pub(crate) const AFTER_FOUND: usize = 44;
 
 /// What an obligation copies from its transaction, so that it outlives the leaf of its day (M4).
 pub(crate) const COPIED: &str = "id, day, key, kind, created, amount, stan, listener, merchant, terminal, currency, issuer, \
@@ -55,6 +63,9 @@ pub(crate) struct Image {
     pub(crate) late: i32,
     pub(crate) concluded: Option<i64>,
     pub(crate) obligation: Option<(i16, i16, i32, i32, i64, i64, bool)>,
+    pub(crate) claimed: i64,
+    pub(crate) claiming: Option<i64>,
+    pub(crate) claim: Option<(i64, Vec<u8>, i32, i64, i16)>,
 }
 
 /// Makes `image_of`, which reads an [`Image`] from a row type of one back end.
@@ -74,7 +85,20 @@ macro_rules! image_of {
                     row.try_get(36)?,
                 )),
             };
+            let claim = match row.try_get::<Option<i64>, _>(39)? {
+                None => None,
+                Some(original) => Some((
+                    original,
+                    row.try_get(40)?,
+                    row.try_get(41)?,
+                    row.try_get(42)?,
+                    row.try_get(43)?,
+                )),
+            };
             Ok(crate::image::Image {
+                claimed: row.try_get(37)?,
+                claiming: row.try_get(38)?,
+                claim,
                 id: row.try_get(0)?,
                 created: row.try_get(1)?,
                 amount: row.try_get(2)?,
@@ -115,6 +139,7 @@ impl Image {
         let day = Day(self.day);
         let id = TxnId(count(self.id));
         let obligation = self.obligation.map(|stored| obligation_of(id, stored)).transpose()?;
+        let claim = self.claim.map(claim_of).transpose()?;
         let [hash, first6, last4, sealed] = self.card;
         let row = Row {
             fixed: Arc::new(Fixed {
@@ -151,9 +176,11 @@ impl Image {
             copies: unsigned(self.copies),
             late: unsigned(self.late),
             concluded: self.concluded.map(Wall),
+            claimed: self.claimed,
+            claiming: self.claiming.map(|id| TxnId(count(id))),
         };
         let within_horizon = horizon.is_some_and(|horizon| horizon.holds(day));
-        Ok(Found { row, obligation, within_horizon })
+        Ok(Found { row, obligation, claim, within_horizon })
     }
 }
 
@@ -170,6 +197,18 @@ fn obligation_of(
         opened: Wall(opened),
         due: Wall(due),
         parked,
+    })
+}
+
+fn claim_of(
+    (original, key, day, amount, status): (i64, Vec<u8>, i32, i64, i16),
+) -> Result<Claim, StoreError> {
+    Ok(Claim {
+        original: TxnId(count(original)),
+        key: Key(array(&key, "identity")?),
+        day: Day(day),
+        amount,
+        status: known("claim's status", status, ClaimStatus::from_number)?,
     })
 }
 

@@ -2,7 +2,10 @@
 
 use switch_core::{Day, Found, Key};
 
-use crate::{Store, StoreError, image::FOUND};
+use crate::{
+    Store, StoreError,
+    image::{BESIDE, FOUND},
+};
 
 /// A transaction as the switch has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub struct LedgerRow {
 pub(crate) fn page(source: &str, condition: &str) -> String {
     format!(
         "SELECT {FOUND}, EXISTS (SELECT 1 FROM note n WHERE n.id = t.id AND n.kind = 7) \
-         FROM {source} t LEFT JOIN obligation o ON o.id = t.id WHERE {condition} t.key > $1 ORDER BY t.key LIMIT $2"
+         FROM {source} t {BESIDE} WHERE {condition} t.key > $1 ORDER BY t.key LIMIT $2"
     )
 }
 

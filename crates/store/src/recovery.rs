@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::image::FOUND;
+use crate::image::{BESIDE, FOUND};
 
 /// A node uses its numbers in order, so nothing below the bound is open; a block more is looked at, for safety.
 pub(crate) const SLACK: i64 = 10_000;
@@ -12,7 +12,7 @@ const BOUND: &str = "coalesce((SELECT lowest_open FROM node WHERE node = $1), 0)
 
 static IN_FLIGHT_SQLITE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {FOUND} FROM txn t LEFT JOIN obligation o ON o.id = t.id \
+        "SELECT {FOUND} FROM txn t {BESIDE} \
          WHERE t.node = $1 AND t.epoch < $2 AND t.id > $3 AND t.state IN (1, 2) AND t.id >= {BOUND} \
          ORDER BY t.id LIMIT $5"
     )
@@ -21,7 +21,7 @@ static IN_FLIGHT_SQLITE: LazyLock<String> = LazyLock::new(|| {
 /// sub-queries, so that the planner sees them and takes the BRIN index.
 static IN_FLIGHT_POSTGRES: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {FOUND} FROM txn t LEFT JOIN obligation o ON o.id = t.id \
+        "SELECT {FOUND} FROM txn t {BESIDE} \
          WHERE t.node = $1 AND t.epoch < $2 AND t.id > $3 AND t.state IN (1, 2) AND t.id >= $4 AND t.day >= $6 \
          ORDER BY t.id LIMIT $5"
     )
@@ -31,13 +31,13 @@ pub(crate) const BOUND_POSTGRES: &str = "SELECT n.bound, coalesce((SELECT max(da
      FROM (SELECT coalesce((SELECT lowest_open FROM node WHERE node = $1), 0) - $2 AS bound) n";
 static OWED: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {FOUND} FROM obligation o JOIN txn t ON t.day = o.day AND t.key = o.key \
+        "SELECT {FOUND} FROM obligation o JOIN txn t ON t.day = o.day AND t.key = o.key LEFT JOIN claim k ON k.id = o.id \
          WHERE o.owner = $1 AND o.id > $2 AND o.status IN (1, 3) ORDER BY o.id LIMIT $3"
     )
 });
 static OWED_IDS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {FOUND} FROM obligation o JOIN txn t ON t.day = o.day AND t.key = o.key \
+        "SELECT {FOUND} FROM obligation o JOIN txn t ON t.day = o.day AND t.key = o.key LEFT JOIN claim k ON k.id = o.id \
          WHERE o.id = ANY($1) AND o.status IN (1, 3) ORDER BY o.id"
     )
 });

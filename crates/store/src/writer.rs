@@ -273,9 +273,11 @@ impl Writer {
             if *applied {
                 let day = match &entry.record {
                     Record::Change(change) => change.row.day,
-                    Record::Intent(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => {
-                        horizon.day
-                    }
+                    Record::Intent(_)
+                    | Record::Claim(_)
+                    | Record::Progress(_)
+                    | Record::Case(_)
+                    | Record::Note(_) => horizon.day,
                 };
                 self.report(entry.id, Persisted::Applied(Commit { day, since }));
             } else {
@@ -313,6 +315,7 @@ impl Writer {
         for entry in lost {
             match &entry.record {
                 Record::Intent(row) => drop(intents.insert(row.key, entry.id)),
+                Record::Claim(claim) => drop(intents.insert(claim.row.key, entry.id)),
                 Record::Change(change) => drop(changes.insert(change.row.id, (change, entry.id))),
                 Record::Progress(owed) => drop(progresses.insert(owed.id, (owed, entry.id))),
                 Record::Case(_) | Record::Note(_) => {}

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What a new request meets.
-enum Admission {
+pub(crate) enum Admission {
     /// A row is inserted and forwarded.
     Forward(TxnId),
     /// No link is up: a row is inserted as never sent (M5).
@@ -41,9 +41,15 @@ impl Engine {
         if self.answer_finished(now, &request) {
             return;
         }
+        if request.refusal == Some(Cause::BatchDiffers) {
+            return self.look_for_own(now, request);
+        }
         if let Some(cause) = request.refusal {
             self.core.refuse(now, &request.asked, key, cause);
             return self.core.concluded_without_row(&request, TxnOutcome::Refused);
+        }
+        if request.original.is_some() {
+            return self.look_for_original(now, request);
         }
         match self.core.admission(now, &request) {
             Admission::Shed(cause, reason) => self.shed(now, &request, cause, reason),
@@ -63,7 +69,7 @@ impl Engine {
     fn answer_finished(&mut self, now: Now, request: &Request) -> bool {
         let window = self.core.config.repeat_window;
         let Some(row) = self.finished.get(now, request.key, window) else { return false };
-        if row.state == RowState::Approved {
+        if row.state.is_told_approved() {
             let Some(row) = self.finished.remove(request.key) else { return false };
             let txn = Txn::new(row, true, false);
             self.insert_txn(txn);
@@ -87,22 +93,14 @@ impl Engine {
     /// A new request: its row goes to the store.
     fn admit(&mut self, now: Now, request: Request, id: TxnId, state: RowState, cause: Cause) {
         let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: false };
-        let (reversible, takes_partial) = (request.reversed_on_silence, request.takes_partial);
+        let takes_partial = request.takes_partial;
         let row = request.row(id, state, cause, now, &mut self.core);
         let mut txn = Txn::new(row, false, true);
-        txn.reversible = reversible;
         txn.takes_partial = takes_partial;
         txn.delivery.all_known = true;
         txn.join(asker, &mut self.core);
         if state == RowState::InFlight {
-            txn.counted = true;
-            txn.stan_held = true;
-            self.core.in_flight.insert(id);
-            if let Some(issuer) = self.core.issuer(txn.row.issuer.as_ref()) {
-                issuer.in_flight += 1;
-                issuer.stans.insert(id.stan(), ());
-                issuer.pace.sale(now.mono);
-            }
+            self.core.enter_issuer(now, &mut txn);
         }
         self.record_intent(now, txn);
     }
@@ -132,16 +130,34 @@ pub(crate) fn may_repeat(now: Now, row: &Row, digest: crate::Digest, core: &Core
 }
 
 impl Core {
-    /// M15, M16, M5: what becomes of a new request.
-    fn admission(&mut self, now: Now, request: &Request) -> Admission {
+    /// Counts it as in flight at its issuer, and holds its STAN there (I20).
+    pub(crate) fn enter_issuer(&mut self, now: Now, txn: &mut Txn) {
+        txn.counted = true;
+        txn.stan_held = true;
+        self.in_flight.insert(txn.row.id);
+        if let Some(issuer) = self.issuer(txn.row.issuer.as_ref()) {
+            issuer.in_flight += 1;
+            issuer.stans.insert(txn.row.id.stan(), ());
+            issuer.pace.sale(now.mono);
+        }
+    }
+
+    /// M15, M16: why nothing new is taken now, whoever its issuer is.
+    pub(crate) fn cannot_take(&self) -> Option<(Cause, ShedReason)> {
         if self.draining {
-            return Admission::Shed(Cause::SystemDown, ShedReason::Draining);
+            return Some((Cause::SystemDown, ShedReason::Draining));
         }
         if !self.store_up {
-            return Admission::Shed(Cause::SystemDown, ShedReason::StoreDown);
+            return Some((Cause::SystemDown, ShedReason::StoreDown));
         }
-        if self.records.len() >= self.config.max_store_lag {
-            return Admission::Shed(Cause::SystemDown, ShedReason::StoreLag);
+        (self.records.len() >= self.config.max_store_lag)
+            .then_some((Cause::SystemDown, ShedReason::StoreLag))
+    }
+
+    /// M15, M16, M5: what becomes of a new request.
+    pub(crate) fn admission(&mut self, now: Now, request: &Request) -> Admission {
+        if let Some((cause, reason)) = self.cannot_take() {
+            return Admission::Shed(cause, reason);
         }
         let Some(issuer) = request.issuer.as_ref().and_then(|name| self.issuers.get(name)) else {
             return Admission::Shed(Cause::IssuerDown, ShedReason::IssuerInFlight);

@@ -20,6 +20,8 @@ impl Engine {
         } else if txn.awaits_answer() {
             let conclusion = txn.judge(answer, &self.core);
             txn.decide(conclusion, &mut self.core);
+        } else if txn.is_delivered() {
+            txn.on_advice_answer(now, &answer, &mut self.core);
         } else {
             txn.on_late_answer(now, &answer, &mut self.core);
         }
@@ -54,6 +56,12 @@ impl Engine {
             self.insert_txn(Txn::found(found));
         }
         if let Some(txn) = self.txns.get_mut(&key)
+            && txn.row.id == answer.id
+            && !txn.looking
+            && txn.is_delivered()
+        {
+            txn.on_advice_answer(now, answer, &mut self.core);
+        } else if let Some(txn) = self.txns.get_mut(&key)
             && txn.row.id == answer.id
             && !txn.looking
         {
@@ -129,7 +137,9 @@ impl Txn {
     fn obey_late(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
         if self.pending.is_none() {
             let row = self.next_image(core, |row| crate::conclude::approve(row, answer));
-            self.record(now, crate::Change { row, obligation: None, note: None, case: None }, core);
+            let change =
+                crate::Change { row, obligation: None, note: None, case: None, claim: None };
+            self.record(now, change, core);
         }
     }
 
@@ -173,13 +183,14 @@ impl Txn {
             self.owed(now, crate::ObligationCause::LateApproval)
         };
         let note = self.note(now, NoteKind::LateApproval, "");
-        self.record(now, crate::Change { row, obligation, note: Some(note), case: None }, core);
+        let change = crate::Change { row, obligation, note: Some(note), case: None, claim: None };
+        self.record(now, change, core);
     }
 }
 
 /// M13: the answer changes amount, currency, card or identity.
-fn contradicts(row: &Row, answer: &IssuerAnswer, takes_partial: bool) -> bool {
-    let has_amount = row.kind != iso8583::Kind::BalanceEnquiry;
+pub(crate) fn contradicts(row: &Row, answer: &IssuerAnswer, takes_partial: bool) -> bool {
+    let has_amount = row.kind.moves_money();
     let amount = match (answer.partial, answer.amount) {
         (true, Some(amount)) => !takes_partial || amount <= 0 || amount > row.amount,
         (true, None) => true,

@@ -32,7 +32,8 @@ impl Txn {
         let loses = core.has(Bug::TerminalReversalLoses);
         let asked = !loses
             && (self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty());
-        let mut row = self.next_image(core, |row| row.concluded = Some(now.wall));
+        let row = self.next_image(core, |row| row.concluded = Some(now.wall));
+        let Some(mut row) = self.accept_unanswered(now, conclusion, row, core) else { return };
         let mut note = None;
         let obligation = match conclusion {
             Conclusion::Approved(answer) => {
@@ -68,7 +69,7 @@ impl Txn {
                 if core.has(Bug::NoReversalOnSilence) {
                     return self.record(
                         now,
-                        Change { row, obligation: None, note, case: None },
+                        Change { row, obligation: None, note, case: None, claim: None },
                         core,
                     );
                 }
@@ -91,7 +92,7 @@ impl Txn {
         };
         let early = core.has(Bug::ApproveBeforeCommit) && row.state == RowState::Approved;
         let before_commit = early.then(|| row.clone());
-        self.record(now, Change { row, obligation, note, case: None }, core);
+        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
         if let Some(row) = before_commit {
             self.row = Row { version: self.row.version, ..row };
             self.give_approval(now, crate::Commit { day: self.row.day, since: now.mono }, core);
@@ -101,7 +102,7 @@ impl Txn {
     /// M10: where the end was seen before the outcome was committed, the mark and its due time are part of that commit.
     fn mark_with_outcome(&self, now: Now, core: &mut Core) -> Option<ObligationWrite> {
         let ignored = core.has(Bug::UndeliveredIgnored);
-        if ignored || !self.is_undelivered() || !self.askers.is_empty() || !self.reversible {
+        if ignored || !self.is_undelivered() || !self.askers.is_empty() || !self.is_reversed() {
             return None;
         }
         core.notice(Notice::Undelivered);

@@ -85,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) in_flight: BTreeSet<TxnId>,
     /// Reversals owed by this node, by when they were opened.
     pub(crate) owed: BTreeSet<(Wall, TxnId)>,
+    /// Advices and refunds that this node must deliver (M12), by when they were accepted.
+    pub(crate) advices: BTreeSet<(Wall, TxnId)>,
     /// Transactions of other nodes that copies wait for.
     pub(crate) followed: BTreeSet<Key>,
     /// Issuers whose queue of ready reversals should be looked at.
@@ -114,6 +116,7 @@ impl Core {
             by_id: Table::seeded(config.hash_seed),
             in_flight: BTreeSet::new(),
             owed: BTreeSet::new(),
+            advices: BTreeSet::new(),
             followed: BTreeSet::new(),
             pumps: BTreeSet::new(),
             paced: false,

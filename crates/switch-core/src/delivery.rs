@@ -71,7 +71,8 @@ impl Txn {
         let over = self.answer_by.is_some_and(|deadline| deadline <= now.mono);
         let unwritten =
             self.pending.is_none() && self.row.state.is_in_flight() && self.askers.is_empty();
-        if over && unwritten && matches!(self.conclusion, Some(Conclusion::Approved(_))) {
+        let given_up = over && unwritten && !self.is_delivered();
+        if given_up && matches!(self.conclusion, Some(Conclusion::Approved(_))) {
             self.conclusion = Some(Conclusion::Silent);
             self.late += 1;
         }
@@ -89,7 +90,7 @@ impl Txn {
 
     /// Marks it: reversed after the grace time, unless the terminal comes back for it.
     pub(crate) fn record_mark(&mut self, now: Now, core: &mut Core) {
-        if !self.reversible {
+        if !self.is_reversed() {
             self.delivery.missed = false;
             return;
         }
@@ -104,7 +105,7 @@ impl Txn {
         let row = self.next_image(core, |_| {});
         self.record(
             now,
-            Change { row, obligation: Some(obligation), note: Some(note), case: None },
+            Change { row, obligation: Some(obligation), note: Some(note), case: None, claim: None },
             core,
         );
     }
@@ -121,7 +122,7 @@ impl Txn {
         let row = self.next_image(core, |_| {});
         self.record(
             now,
-            Change { row, obligation: Some(obligation), note: None, case: None },
+            Change { row, obligation: Some(obligation), note: None, case: None, claim: None },
             core,
         );
     }

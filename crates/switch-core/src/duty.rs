@@ -169,7 +169,9 @@ impl Txn {
         self.duty.proof = Some(durable.into_owed());
         self.hold_stan(core);
         core.disarm(self.grace_timer.take(), Timer::Grace(self.row.key));
-        core.notice(Notice::ReversalOwed(issuer.clone()));
+        if !self.is_delivered() {
+            core.notice(Notice::ReversalOwed(issuer.clone()));
+        }
         self.count_owed(core);
         let Some(known) = core.issuers.get(&issuer) else {
             self.duty.case = true;
@@ -185,6 +187,9 @@ impl Txn {
         };
         self.duty.not_found_counts_from = Some(written.plus(twice));
         self.queue(turn, core);
+        if let Some(said) = self.answered.take() {
+            self.on_delivery_answer(now, said, core);
+        }
     }
 
     /// Whether an attempt that goes out now may overtake its original.
@@ -212,6 +217,12 @@ impl Txn {
     pub(crate) fn queue(&mut self, turn: Turn, core: &mut Core) {
         let Some(issuer) = self.row.issuer.clone() else { return };
         if self.duty.withdraw && !self.duty.written_once {
+            return self.set_sending(Sending::Idle, core);
+        }
+        if !self.may_send(core) {
+            self.duty.case |= !self.duty.parked;
+            self.duty.progress |= !self.duty.parked;
+            self.duty.parked = true;
             return self.set_sending(Sending::Idle, core);
         }
         self.set_sending(Sending::Ready, core);
@@ -248,7 +259,7 @@ impl Txn {
         }
     }
 
-    fn attempt_failed(
+    pub(crate) fn attempt_failed(
         &mut self,
         now: Now,
         result: ReversalResult,
@@ -275,10 +286,13 @@ impl Txn {
         self.set_sending(Sending::Due(at), core);
     }
 
-    fn tell_result(&self, result: ReversalResult, core: &mut Core) {
-        if let Some(issuer) = self.row.issuer.clone() {
-            core.notice(Notice::Reversal { issuer, result });
-        }
+    pub(crate) fn tell_result(&self, result: ReversalResult, core: &mut Core) {
+        let Some(issuer) = self.row.issuer.clone() else { return };
+        core.notice(if self.is_delivered() {
+            Notice::Advice { issuer, result }
+        } else {
+            Notice::Reversal { issuer, result }
+        });
     }
 
     /// Confirmed or withdrawn: behind everything else.
@@ -287,7 +301,8 @@ impl Txn {
             self.obligation.as_ref().map_or(crate::ObligationCause::Silence, |known| known.cause);
         let write = ObligationWrite { status, cause, at: now.wall, due: now.wall };
         let row = self.next_image(core, |_| {});
-        self.record(now, Change { row, obligation: Some(write), note: None, case: None }, core);
+        let change = Change { row, obligation: Some(write), note: None, case: None, claim: None };
+        self.record(now, change, core);
     }
 
     /// It is durable that nothing is owed any more.
@@ -333,10 +348,12 @@ impl Txn {
     pub(crate) fn count_owed(&self, core: &mut Core) {
         let Some(obligation) = &self.obligation else { return };
         let entry = (obligation.opened, obligation.id);
-        if self.owes(core) {
-            core.owed.insert(entry);
+        let owes = self.owes(core);
+        let list = if self.is_delivered() { &mut core.advices } else { &mut core.owed };
+        if owes {
+            list.insert(entry);
         } else {
-            core.owed.remove(&entry);
+            list.remove(&entry);
         }
     }
 }

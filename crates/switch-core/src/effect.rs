@@ -1,5 +1,7 @@
 //! What the caller must do next.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use iso8583::{Cause, Code, Kind};
 
@@ -20,9 +22,18 @@ pub enum Effect {
     },
     /// Read a row; `Event::RowRead` gives it.
     Read(Read),
+    /// Look for the transaction that a request names (M11); `Event::OriginalRead` gives it.
+    FindOriginal {
+        /// The request's identity.
+        key: Key,
+        /// Which.
+        named: crate::Named,
+        /// The kinds that it may be.
+        kinds: Arc<[Kind]>,
+    },
     /// Send the request to its issuer; `Event::Written` or `Event::NeverSent` must follow, exactly once.
     Forward(Forward),
-    /// Send a reversal; `Event::ReversalWritten` or `Event::ReversalNeverSent` must follow, exactly once.
+    /// Send a reversal, or the advice itself where its kind is delivered (M12); `Event::ReversalWritten` or `Event::ReversalNeverSent` must follow, exactly once.
     Reverse(ReversalOut),
     /// Answer a terminal.
     Reply {
@@ -71,6 +82,8 @@ pub struct Forward {
     pub issuer: IssuerName,
     /// If no byte was written by then, never send it (M1, M3).
     pub not_after: Instant,
+    /// What the intent fixed (3, 7, 12, 13, ...), and what names its original (M11).
+    pub carried: Bytes,
 }
 
 /// A reversal for an issuer: everything the message needs.
@@ -148,6 +161,13 @@ pub enum Notice {
     ReversalOwed(IssuerName),
     /// An attempt at a reversal ended.
     Reversal {
+        /// At which issuer.
+        issuer: IssuerName,
+        /// How.
+        result: ReversalResult,
+    },
+    /// An attempt to deliver an advice or refund ended (M12).
+    Advice {
         /// At which issuer.
         issuer: IssuerName,
         /// How.

@@ -32,7 +32,9 @@ pub struct Gauges {
     pub in_flight: usize,
     /// Reversals owed by this node.
     pub reversals_owed: usize,
-    /// When the oldest of them was first owed.
+    /// Advices and refunds that this node must deliver (M12).
+    pub advices_owed: usize,
+    /// When the oldest of the reversals was first owed.
     pub oldest_owed: Option<Wall>,
     /// Records that wait for the store.
     pub records_under_way: usize,
@@ -92,6 +94,7 @@ impl Engine {
             }
             Event::Persisted { record, result } => self.on_persisted(now, record, result),
             Event::RowRead { read, found } => self.on_row_read(now, read, found),
+            Event::OriginalRead { key, original } => self.on_original_read(now, key, original),
             Event::Written { id, link } => self.on_written(now, id, link),
             Event::NeverSent { id, why } => self.on_never_sent(now, id, why),
             Event::ReversalWritten { id, link: _ } => self.on_reversal_written(now, id),
@@ -179,6 +182,7 @@ impl Engine {
         Gauges {
             in_flight: self.core.in_flight.len(),
             reversals_owed: self.core.owed.len(),
+            advices_owed: self.core.advices.len(),
             oldest_owed: self.core.owed.first().map(|(opened, _)| *opened),
             records_under_way: self.core.records.len(),
             transactions: self.txns.len(),

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use iso8583::{Cause, Code, Kind};
 
 use crate::{
-    AskId, Card, Day, Digest, Found, Instant, IssuerName, Key, LinkId, Name, RecordId, TxnId,
+    AskId, Card, ClaimAsk, Day, Digest, Found, Instant, IssuerName, Key, LinkId, Name, RecordId,
+    TxnId,
 };
 
 /// Something happened.
@@ -31,6 +32,13 @@ pub enum Event {
         read: crate::Read,
         /// What stands there: the newest image, or none.
         found: Result<Option<Box<Found>>, ReadFailed>,
+    },
+    /// The original that a request names was looked for (M11). Every `Effect::FindOriginal` gets exactly one.
+    OriginalRead {
+        /// The request's identity.
+        key: Key,
+        /// What was found, or none.
+        original: Result<Option<Box<OriginalFound>>, ReadFailed>,
     },
     /// The first byte of a request was given to the kernel.
     Written {
@@ -125,6 +133,23 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadFailed;
 
+/// The original that a request names (M11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginalFound {
+    /// Its newest image.
+    pub found: Found,
+    /// Whether its batch is settled.
+    pub settled: bool,
+    /// How many business days ago it was.
+    pub days_old: u32,
+    /// The authorisation code (38) that it was answered with.
+    pub authorisation: Option<[u8; 6]>,
+    /// The date of its answer (13): month times 100, plus day.
+    pub date: Option<u16>,
+    /// What names it to its issuer (38, 61, 90), packed by the edge, to be appended to what is carried.
+    pub elements: Bytes,
+}
+
 /// A terminal asks for a transaction. Made by the edge, which has parsed, routed and sealed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -140,8 +165,8 @@ pub struct Request {
     pub refusal: Option<Cause>,
     /// The issuer that owns the card.
     pub issuer: Option<IssuerName>,
-    /// Whether its kind is reversed on silence (M12).
-    pub reversed_on_silence: bool,
+    /// What it asks of the transaction that it is about (M11).
+    pub original: Option<Box<ClaimAsk>>,
     /// Whether the terminal takes a partial approval (10).
     pub takes_partial: bool,
     /// Merchant (42), without padding.

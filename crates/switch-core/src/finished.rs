@@ -100,6 +100,8 @@ mod tests {
             copies: 0,
             late: 0,
             concluded: None,
+            claimed: 0,
+            claiming: None,
         }
     }
 

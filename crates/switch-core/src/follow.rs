@@ -25,7 +25,7 @@ impl Engine {
             let follows = self
                 .txns
                 .get(&key)
-                .is_some_and(|txn| txn.durable && !txn.ours && txn.row.state.is_in_flight());
+                .is_some_and(|txn| txn.durable && (txn.is_elsewhere() || txn.waits_for_claim()));
             if follows {
                 self.core.push(Effect::Read(Read::Key(key)));
             } else {
@@ -55,6 +55,16 @@ impl Engine {
 }
 
 impl Txn {
+    /// Another node, or recovery, conducts it.
+    const fn is_elsewhere(&self) -> bool {
+        !self.ours && self.row.state.is_in_flight()
+    }
+
+    /// A reversal of it waits for the end of a claim on it (M11).
+    pub(crate) fn waits_for_claim(&self) -> bool {
+        self.row.claiming.is_some() && !self.reversers.is_empty()
+    }
+
     /// Takes a newer image from the store for what is true.
     pub(crate) fn adopt_image(&mut self, found: Found, core: &mut Core) {
         // what another node did with it, this life does not know
@@ -67,8 +77,11 @@ impl Txn {
         });
         self.row = found.row;
         self.obligation = found.obligation;
+        self.claim = found.claim;
         if !self.row.state.is_in_flight() {
-            core.followed.remove(&self.row.key);
+            if !self.waits_for_claim() {
+                core.followed.remove(&self.row.key);
+            }
             core.in_flight.remove(&self.row.id);
             // concluded elsewhere: an approval of ours is now a late one (M9)
             if matches!(

@@ -34,7 +34,13 @@ impl Txn {
         let Some(issuer) = self.row.issuer.clone() else { return };
         self.exchange = Exchange::Handed;
         core.notice(Notice::Forwarded { id: self.row.id, commit });
-        core.push(Effect::Forward(Forward { durable, ask, issuer, not_after }));
+        core.push(Effect::Forward(Forward {
+            durable,
+            ask,
+            issuer,
+            not_after,
+            carried: self.row.carried.clone(),
+        }));
     }
 
     /// As if a copy were a new request: a bug that is planted.
@@ -42,7 +48,13 @@ impl Txn {
         let Some(issuer) = self.row.issuer.clone() else { return };
         let commit = crate::Commit { day: self.row.day, since: now.mono };
         let durable = Durable::of_commit(self.row.id, commit);
-        core.push(Effect::Forward(Forward { durable, ask, issuer, not_after: now.mono }));
+        core.push(Effect::Forward(Forward {
+            durable,
+            ask,
+            issuer,
+            not_after: now.mono,
+            carried: self.row.carried.clone(),
+        }));
     }
 
     /// It no longer counts as in flight at its issuer.

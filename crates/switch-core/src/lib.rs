@@ -5,8 +5,10 @@
 //! says so. The rules of money (M1 to M16, ARCHITECTURE.md) are enforced here and named where they are.
 
 mod admit;
+mod advice;
 mod answer;
 mod bug;
+mod claim;
 mod conclude;
 mod core;
 mod delivery;
@@ -22,6 +24,7 @@ mod ids;
 mod late;
 mod network;
 mod numbers;
+mod original;
 mod pace;
 mod persisted;
 mod policy;
@@ -36,10 +39,11 @@ mod time;
 mod txn;
 
 // The codec's words that stand in rows and events, for the floors above that may not import the codec.
-pub use iso8583::{Cause, Code, Kind};
+pub use iso8583::{Cause, Code, Kind, Takes};
 
 #[cfg(feature = "bugs")]
 pub use bug::Bug;
+pub use claim::{ClaimAsk, Named};
 pub use durable::{Durable, OwedProof};
 pub use effect::{
     DuplicateResult, Effect, Forward, Notice, Outcome, Read, Reply, ReversalOut, ReversalResult,
@@ -47,7 +51,7 @@ pub use effect::{
 };
 pub use engine::{Engine, Gauges};
 pub use event::{
-    Asked, Commit, Event, IssuerAnswer, NumberBlock, Persisted, ReadFailed, Request,
+    Asked, Commit, Event, IssuerAnswer, NumberBlock, OriginalFound, Persisted, ReadFailed, Request,
     ReversalRequest, Unsent,
 };
 pub use ids::{
@@ -57,7 +61,13 @@ pub use network::{
     DownReason, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
 };
 pub use policy::{EngineConfig, IssuerPolicy, ReversalSchedule};
-pub use record::{Case, CaseKind, Change, Note, NoteKind, ObligationWrite, Progress, Record};
-pub use row::{Card, Fixed, Found, Obligation, ObligationCause, ObligationStatus, Row, RowState};
+pub use record::{
+    Case, CaseKind, Change, ClaimEnd, ClaimIntent, Note, NoteKind, ObligationWrite, Progress,
+    Record,
+};
+pub use row::{
+    Card, Claim, ClaimStatus, Fixed, Found, Obligation, ObligationCause, ObligationStatus, Row,
+    RowState,
+};
 pub use time::{Instant, Now, Wall};
 pub use txn::State;

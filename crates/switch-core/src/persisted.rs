@@ -5,8 +5,8 @@ use std::time::Duration;
 use iso8583::Cause;
 
 use crate::{
-    Change, Durable, Effect, Engine, Found, Key, Notice, Now, ObligationStatus, Persisted, Read,
-    Record, RecordId, Reply, Row, RowState,
+    Change, Claim, ClaimStatus, Durable, Effect, Engine, Found, Key, NoteKind, Notice, Now,
+    ObligationStatus, Persisted, Read, Record, RecordId, Reply, Row, RowState,
     admit::may_repeat,
     bug::Bug,
     core::{Core, RecordFor, Timer},
@@ -53,7 +53,7 @@ impl Engine {
             }
             Persisted::Unknown => {
                 // I21: the row is read over a fenced connection before anything is done with it
-                let intents = matches!(pending.what, Record::Intent(_));
+                let intents = matches!(pending.what, Record::Intent(_) | Record::Claim(_));
                 txn.pending = Some(Pending { unknown: true, ..pending });
                 self.core.push(Effect::Read(Read::Confirm { key, intents }));
             }
@@ -66,13 +66,13 @@ impl Engine {
         let Some(pending) = txn.pending.take_if(|pending| pending.unknown) else { return };
         // of a day whose horizon is past: nothing, or another that has the identity now; its change is conditional, and tried
         // again
-        let own = matches!(pending.what, Record::Intent(_));
+        let own = matches!(pending.what, Record::Intent(_) | Record::Claim(_));
         let id = txn.row.id;
         let found = found.filter(|found| own || found.row.id == id);
         let Some(found) = found else { return self.on_failed(now, key, pending) };
         let commit = Commit { day: found.row.day, since: pending.since };
         match &pending.what {
-            Record::Intent(row) if row.id == found.row.id => {
+            what if what.intent().is_some_and(|row| row.id == found.row.id) => {
                 self.on_applied(now, key, pending.what, commit);
                 // another node may have changed it since
                 if let Some(txn) = self.txns.get_mut(&key) {
@@ -83,7 +83,9 @@ impl Engine {
             Record::Change(change) if change.row.change == found.row.change => {
                 self.on_applied(now, key, pending.what, commit);
             }
-            Record::Intent(_) | Record::Change(_) => self.on_lost(now, key, pending, Some(found)),
+            Record::Intent(_) | Record::Claim(_) | Record::Change(_) => {
+                self.on_lost(now, key, pending, Some(found));
+            }
             // attempts are absolute figures: writing them again changes nothing more
             Record::Progress(_) | Record::Case(_) | Record::Note(_) => {
                 self.on_failed(now, key, pending);
@@ -95,18 +97,24 @@ impl Engine {
         let core = &mut self.core;
         let Some(txn) = self.txns.get_mut(&key) else { return };
         match what {
-            Record::Intent(row) => {
-                txn.durable = true;
-                txn.row.day = commit.day;
-                if row.state == RowState::InFlight {
-                    txn.forward(now, Durable::of_commit(row.id, commit), core);
-                } else {
-                    txn.concluded(core);
-                }
+            Record::Intent(row) => txn.intended(now, &row, commit, core),
+            Record::Claim(claim) => {
+                txn.claim = Some(Claim {
+                    original: claim.original,
+                    key: claim.key,
+                    day: claim.day,
+                    amount: claim.amount,
+                    status: ClaimStatus::Open,
+                });
+                txn.request = None;
+                txn.intended(now, &claim.row, commit, core);
             }
             Record::Change(change) => {
                 let was_in_flight = txn.row.state.is_in_flight();
                 let write = change.obligation;
+                if let (Some(end), Some(claim)) = (change.claim, &mut txn.claim) {
+                    claim.status = end.to;
+                }
                 txn.take_change(*change, core);
                 if was_in_flight && !txn.row.state.is_in_flight() {
                     txn.conclusion = None;
@@ -124,9 +132,7 @@ impl Engine {
                     }
                     None => {}
                 }
-                if txn.row.state == RowState::Approved
-                    && txn.reversers.is_empty()
-                    && !txn.is_marked()
+                if txn.row.state.is_told_approved() && txn.reversers.is_empty() && !txn.is_marked()
                 {
                     txn.give_approval(now, commit, core);
                 }
@@ -149,6 +155,10 @@ impl Engine {
 
     /// Another row stands under the key, or the version moved on: follow what stands there.
     fn on_lost(&mut self, now: Now, key: Key, pending: Pending, found: Option<Found>) {
+        if found.is_none() && matches!(pending.what, Record::Claim(_)) {
+            // M11: nothing stands under its own identity, so the original has moved on
+            return self.original_moved(now, key);
+        }
         let Some(found) = found else { return self.on_failed(now, key, pending) };
         let Some(txn) = self.txns.get_mut(&key) else { return };
         if self.core.has(Bug::VersionIgnored)
@@ -157,7 +167,9 @@ impl Engine {
             change.row.version = found.row.version + 1;
             return txn.record(now, *change, &mut self.core);
         }
-        if matches!(pending.what, Record::Intent(_)) {
+        if matches!(pending.what, Record::Intent(_) | Record::Claim(_)) {
+            txn.request = None;
+            txn.words = None;
             txn.release(&mut self.core);
             txn.durable = true;
             txn.ours = false;
@@ -181,6 +193,7 @@ impl Engine {
         txn.late += pending.late;
         match pending.what {
             Record::Intent(row) => self.on_intent_failed(now, key, *row),
+            Record::Claim(claim) => self.on_intent_failed(now, key, claim.row),
             Record::Progress(_) => {
                 txn.duty.progress |= !txn.adopt;
                 txn.retry(now, &mut self.core);
@@ -195,7 +208,7 @@ impl Engine {
     }
 
     /// M15: nothing was sent and nothing is durable. The request is refused, and that is remembered; a reversal waits.
-    fn on_intent_failed(&mut self, now: Now, key: Key, row: Row) {
+    pub(crate) fn on_intent_failed(&mut self, now: Now, key: Key, row: Row) {
         let Some(mut txn) = self.txns.remove(&key) else { return };
         txn.release(&mut self.core);
         if !txn.askers.is_empty() && row.state != RowState::ReversedBeforeArrival {
@@ -239,6 +252,19 @@ impl Engine {
 }
 
 impl Txn {
+    /// Its intent is durable: it is sent, or was refused.
+    fn intended(&mut self, now: Now, row: &Row, commit: Commit, core: &mut Core) {
+        self.durable = true;
+        self.row.day = commit.day;
+        if row.state == RowState::InFlight {
+            return self.forward(now, Durable::of_commit(row.id, commit), core);
+        }
+        if let Some(words) = self.words.take() {
+            core.note(now, row.id, commit.day, NoteKind::OriginalRefused, &words);
+        }
+        self.concluded(core);
+    }
+
     /// Gives a durable approval to everyone who waits for it (M2, M6). A copy beyond its window gets 94 (M7).
     pub(crate) fn give_approval(&mut self, now: Now, commit: Commit, core: &mut Core) {
         for asker in std::mem::take(&mut self.askers) {
@@ -259,7 +285,7 @@ impl Txn {
 
     /// The image that a change made.
     fn take_change(&mut self, change: Change, core: &mut Core) {
-        let Change { row, obligation, note: _, case: _ } = change;
+        let Change { row, obligation, note: _, case: _, claim: _ } = change;
         self.row = row;
         if let Some(write) = obligation {
             // written by this node: nothing is left to adopt
@@ -283,10 +309,12 @@ impl Txn {
     fn concluded(&self, core: &mut Core) {
         core.in_flight.remove(&self.row.id);
         let outcome = match self.row.state {
-            RowState::Approved => TxnOutcome::Approved,
             RowState::Declined => TxnOutcome::Declined,
             RowState::TimedOut | RowState::Undone => TxnOutcome::TimedOut,
-            RowState::NeverSent => TxnOutcome::NeverSent,
+            RowState::NeverSent if self.row.cause == Cause::IssuerDown => TxnOutcome::NeverSent,
+            RowState::NeverSent => TxnOutcome::Refused,
+            // M12: its terminal is told that it is done
+            RowState::Approved | RowState::Accepted | RowState::Disputed => TxnOutcome::Approved,
             RowState::ReversedBeforeArrival
             | RowState::InFlight
             | RowState::InFlightReversalAsked => return,

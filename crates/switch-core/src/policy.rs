@@ -64,8 +64,10 @@ pub struct IssuerPolicy {
     pub max_in_flight: usize,
     /// Codes that count as silence (M3).
     pub unknown_codes: Vec<Code>,
-    /// Its reversals (M4).
+    /// Its reversals (M4), and the advices that it is owed (M12).
     pub reversal: ReversalSchedule,
+    /// Whether it takes a repeated advice for the same (M12): if not, it gets one copy, then a case is opened.
+    pub repeats_advices: bool,
 }
 
 /// When reversals are repeated, and when they are done (M4).

@@ -1,12 +1,14 @@
 //! What the engine hands to the two writers: intents, and changes of what is durable.
 
-use crate::{Day, Key, ObligationCause, ObligationStatus, Row, TxnId, Wall};
+use crate::{ClaimStatus, Day, Key, ObligationCause, ObligationStatus, Row, TxnId, Wall};
 
-/// One record for a writer. `Intent` goes down the intents lane, the others down the outcomes lane.
+/// One record for a writer. `Intent` and `Claim` go down the intents lane, the others down the outcomes lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// Insert a row under its key, unless one of this horizon stands there.
     Intent(Box<Row>),
+    /// The same, and in the same statement the claim on its original: neither without the other (M11).
+    Claim(Box<ClaimIntent>),
     /// Change a row, and in the same statement what follows from it.
     Change(Box<Change>),
     /// Count attempts of an obligation, or adopt it.
@@ -15,6 +17,18 @@ pub enum Record {
     Case(Box<Case>),
     /// Note an unusual event that changes no row.
     Note(Box<Note>),
+}
+
+impl Record {
+    /// The row that it inserts, if it does.
+    #[must_use]
+    pub fn intent(&self) -> Option<&Row> {
+        match self {
+            Self::Intent(row) => Some(row),
+            Self::Claim(claim) => Some(&claim.row),
+            Self::Change(_) | Self::Progress(_) | Self::Case(_) | Self::Note(_) => None,
+        }
+    }
 }
 
 /// A conditional update of one row: applied only if the stored version is `row.version - 1`.
@@ -29,6 +43,45 @@ pub struct Change {
     pub note: Option<Note>,
     /// The case to open beside it.
     pub case: Option<Case>,
+    /// What becomes of its claim on its original (M11).
+    pub claim: Option<ClaimEnd>,
+}
+
+/// An intent that claims its original: applied only if the original is approved, stands at the version that was judged, and
+/// no other claim on it is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimIntent {
+    /// The row to insert.
+    pub row: Row,
+    /// The original.
+    pub original: TxnId,
+    /// Its identity.
+    pub key: Key,
+    /// Day of its row.
+    pub day: Day,
+    /// The version of its row that was judged.
+    pub version: u32,
+    /// How much is taken of it, minor units; negative where it is added to.
+    pub amount: i64,
+}
+
+/// The end of a claim, or of one that stood: the original's row changes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimEnd {
+    /// The original.
+    pub original: TxnId,
+    /// Its identity.
+    pub key: Key,
+    /// Day of its row.
+    pub day: Day,
+    /// What was true of the claim.
+    pub from: ClaimStatus,
+    /// What is true from now on.
+    pub to: ClaimStatus,
+    /// By how much the original's `claimed` changes, minor units.
+    pub taken: i64,
+    /// When.
+    pub at: Wall,
 }
 
 /// How a change leaves the obligation of its transaction; the owner becomes the writing node. Everything else that the
@@ -80,11 +133,17 @@ pub enum CaseKind {
     AmountsDiffer = 7,
     /// A settlement's upload keeps a transaction that was reversed here.
     ReversedHere = 8,
+    /// An advice or refund was not answered: after so many attempts, or after its one copy (M12).
+    AdviceUnanswered = 20,
+    /// The issuer refused an advice or refund that the terminal was told is done (M12).
+    AdviceRefused = 21,
+    /// The issuer approved an advice or refund after it, or we, had refused it (M9): nothing reverses it.
+    AdviceApprovedLate = 22,
 }
 
 impl CaseKind {
     /// All, by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::ReversalUnanswered,
         Self::ShedButApproved,
         Self::IssuerGone,
@@ -93,6 +152,9 @@ impl CaseKind {
         Self::SwitchOnly,
         Self::AmountsDiffer,
         Self::ReversedHere,
+        Self::AdviceUnanswered,
+        Self::AdviceRefused,
+        Self::AdviceApprovedLate,
     ];
 
     /// The stored number.
@@ -113,6 +175,9 @@ impl CaseKind {
             Self::SwitchOnly => "switch has it, terminal does not",
             Self::AmountsDiffer => "amounts differ",
             Self::ReversedHere => "reversed here, kept there",
+            Self::AdviceUnanswered => "advice unanswered",
+            Self::AdviceRefused => "advice refused",
+            Self::AdviceApprovedLate => "advice approved late",
         }
     }
 }
@@ -152,11 +217,19 @@ pub enum NoteKind {
     Recovered = 9,
     /// The reversal got a final answer (M4).
     ReversalConfirmed = 10,
+    /// Refused for what its original is (M11), in words.
+    OriginalRefused = 20,
+    /// The issuer took the advice (M12).
+    AdviceDelivered = 21,
+    /// The issuer refused the advice (M12).
+    AdviceRefused = 22,
+    /// A person resolved its cases.
+    Resolved = 23,
 }
 
 impl NoteKind {
     /// All, by number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Copy,
         Self::OtherContent,
         Self::ReversalAsked,
@@ -167,6 +240,10 @@ impl NoteKind {
         Self::Contradiction,
         Self::Recovered,
         Self::ReversalConfirmed,
+        Self::OriginalRefused,
+        Self::AdviceDelivered,
+        Self::AdviceRefused,
+        Self::Resolved,
     ];
 
     /// The stored number.
@@ -189,6 +266,10 @@ impl NoteKind {
             Self::Contradiction => "answer contradicts the request",
             Self::Recovered => "concluded by recovery",
             Self::ReversalConfirmed => "reversal confirmed",
+            Self::OriginalRefused => "refused for its original",
+            Self::AdviceDelivered => "advice delivered",
+            Self::AdviceRefused => "advice refused by the issuer",
+            Self::Resolved => "cases resolved",
         }
     }
 }

@@ -27,11 +27,15 @@ pub enum RowState {
     Undone = 7,
     /// The reversal came first (M8): the original will be refused.
     ReversedBeforeArrival = 8,
+    /// An advice or refund whose terminal was told that it is done, and which must still reach its issuer (M12).
+    Accepted = 9,
+    /// As `Accepted`, but its issuer refused it: a case, and its claim stays until that is resolved (M12).
+    Disputed = 10,
 }
 
 impl RowState {
     /// All states, by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::InFlight,
         Self::InFlightReversalAsked,
         Self::Approved,
@@ -40,6 +44,8 @@ impl RowState {
         Self::TimedOut,
         Self::Undone,
         Self::ReversedBeforeArrival,
+        Self::Accepted,
+        Self::Disputed,
     ];
 
     /// The stored number.
@@ -66,6 +72,8 @@ impl RowState {
             Self::TimedOut => "timed out",
             Self::Undone => "undone",
             Self::ReversedBeforeArrival => "reversed before arrival",
+            Self::Accepted => "accepted",
+            Self::Disputed => "disputed",
         }
     }
 
@@ -73,6 +81,12 @@ impl RowState {
     #[must_use]
     pub const fn is_in_flight(self) -> bool {
         matches!(self, Self::InFlight | Self::InFlightReversalAsked)
+    }
+
+    /// Whether its terminal is told that it went through.
+    #[must_use]
+    pub const fn is_told_approved(self) -> bool {
+        matches!(self, Self::Approved | Self::Accepted | Self::Disputed)
     }
 }
 
@@ -154,6 +168,10 @@ pub struct Row {
     pub late: u32,
     /// When the outcome was decided.
     pub concluded: Option<Wall>,
+    /// What claims that stand have taken of it (M11), minor units; negative where an adjustment or a tip added to it.
+    pub claimed: i64,
+    /// The transaction whose claim on it is open (M11): one at a time.
+    pub claiming: Option<TxnId>,
 }
 
 impl Deref for Row {
@@ -168,6 +186,12 @@ impl Row {
     /// What was fixed, to be changed after all: before it is written, or for a test.
     pub fn fixed_mut(&mut self) -> &mut Fixed {
         Arc::make_mut(&mut self.fixed)
+    }
+
+    /// What is left of it to be claimed (M11), minor units.
+    #[must_use]
+    pub const fn left(&self) -> i64 {
+        self.approved.saturating_sub(self.claimed)
     }
 }
 
@@ -221,17 +245,20 @@ pub enum ObligationCause {
     Contradicted = 5,
     /// The node ended before the outcome (M14).
     Recovery = 6,
+    /// Not a reversal but the advice itself, which must reach its issuer (M12).
+    Delivery = 7,
 }
 
 impl ObligationCause {
     /// All, by number.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Silence,
         Self::Asked,
         Self::LateApproval,
         Self::Undelivered,
         Self::Contradicted,
         Self::Recovery,
+        Self::Delivery,
     ];
 
     /// The stored number.
@@ -247,7 +274,7 @@ impl ObligationCause {
     }
 }
 
-/// The duty to reverse one transaction, as the store has it: one a transaction, for ever. Its table holds all that the
+/// The duty to reverse one transaction, or to deliver it (M12), as the store has it: one a transaction, for ever. Its table holds all that the
 /// message needs, so that it outlives the leaf of its day (M4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obligation {
@@ -269,13 +296,69 @@ pub struct Obligation {
     pub parked: bool,
 }
 
-/// A row with its obligation, as read together.
+/// What is true of a claim (M11). The number is stored: it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ClaimStatus {
+    /// Its transaction's outcome is unknown.
+    Open = 1,
+    /// Its transaction went through.
+    Stands = 2,
+    /// Its transaction failed, was declined or was reversed.
+    Released = 3,
+}
+
+impl ClaimStatus {
+    /// All, by number.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Stands, Self::Released];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The status of a stored number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.number() == number)
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Stands => "stands",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// What a transaction takes of its original (M11), as the store has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Of which transaction.
+    pub original: TxnId,
+    /// The original's identity.
+    pub key: Key,
+    /// Day of the original's row.
+    pub day: Day,
+    /// How much, minor units; negative where it adds to it.
+    pub amount: i64,
+    /// What is true of it.
+    pub status: ClaimStatus,
+}
+
+/// A row with its obligation and its claim, as read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The transaction.
     pub row: Row,
     /// Its obligation, if it ever had one.
     pub obligation: Option<Obligation>,
+    /// What it claims of another, if anything.
+    pub claim: Option<Claim>,
     /// Whether an identity of that row's day still holds: false only from a read of any day.
     pub within_horizon: bool,
 }

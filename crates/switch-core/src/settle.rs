@@ -22,6 +22,7 @@ impl Txn {
             RowState::InFlight => self.settle_in_flight(now, core),
             RowState::InFlightReversalAsked => self.settle_reversal_asked(now, core),
             RowState::Approved => self.settle_approved(now, core),
+            RowState::Accepted | RowState::Disputed => self.settle_accepted(now, core),
             RowState::Declined
             | RowState::NeverSent
             | RowState::TimedOut
@@ -42,7 +43,9 @@ impl Txn {
             // M8: at any node
             let row = self.next_image(core, |row| row.state = RowState::InFlightReversalAsked);
             let note = self.note(now, NoteKind::ReversalAsked, "");
-            self.record(now, Change { row, obligation: None, note: Some(note), case: None }, core);
+            let change =
+                Change { row, obligation: None, note: Some(note), case: None, claim: None };
+            self.record(now, change, core);
         }
     }
 
@@ -58,6 +61,9 @@ impl Txn {
         // an approval that stands is the committed outcome: nothing is late
         self.late = 0;
         self.refuse_other_amounts(now, core);
+        if !self.answer_claimed(now, core) {
+            return;
+        }
         if !self.reversers.is_empty() {
             return self.undo(now, ObligationCause::Asked, NoteKind::ReversalAsked, core);
         }
@@ -76,7 +82,11 @@ impl Txn {
             if self.ours && self.grace_timer.is_none() && self.delivery.offered == 0 {
                 self.undo(now, ObligationCause::Undelivered, NoteKind::Undelivered, core);
             }
-        } else if self.is_undelivered() && !core.has(Bug::UndeliveredIgnored) {
+        } else if self.row.claiming.is_none()
+            && self.row.claimed == 0
+            && self.is_undelivered()
+            && !core.has(Bug::UndeliveredIgnored)
+        {
             self.record_mark(now, core);
         }
     }
@@ -87,7 +97,7 @@ impl Txn {
         if self.adopt {
             return self.record_progress(now, core);
         }
-        if self.late > 0 && self.reversible && self.row.issuer.is_some() {
+        if self.late > 0 && self.is_reversed() && self.row.issuer.is_some() {
             return self.record_late_approval(now, core);
         }
         self.late = 0;
@@ -107,15 +117,48 @@ impl Txn {
         {
             self.record_release(now, ObligationStatus::Withdrawn, core);
         } else if std::mem::take(&mut self.duty.case) {
-            let kind =
-                if self.duty.parked { CaseKind::ReversalUnanswered } else { CaseKind::IssuerGone };
-            let case = Case { id: self.row.id, kind, at: now.wall };
-            core.notice(crate::Notice::CaseOpened);
-            let row = self.next_image(core, |_| {});
-            self.record(now, Change { row, obligation: None, note: None, case: Some(case) }, core);
+            self.record_case(now, core);
         } else if std::mem::take(&mut self.duty.progress) {
             self.record_progress(now, core);
         }
+    }
+
+    /// What it owes goes on without end, or cannot go on: a person must look.
+    pub(crate) fn record_case(&mut self, now: Now, core: &mut Core) {
+        let kind = match (self.duty.parked, self.is_delivered()) {
+            (true, true) => CaseKind::AdviceUnanswered,
+            (true, false) => CaseKind::ReversalUnanswered,
+            (false, _) => CaseKind::IssuerGone,
+        };
+        let case = Case { id: self.row.id, kind, at: now.wall };
+        core.notice(crate::Notice::CaseOpened);
+        let row = self.next_image(core, |_| {});
+        let change = Change { row, obligation: None, note: None, case: Some(case), claim: None };
+        self.record(now, change, core);
+    }
+
+    /// M11: a reversal of what was claimed since. False while that cannot be said, since the claim is open: it waits. Void
+    /// and all: nothing is owed any more. A part, or more than all: it is too late for a reversal.
+    fn answer_claimed(&mut self, now: Now, core: &mut Core) -> bool {
+        if self.row.claiming.is_some() {
+            if !self.reversers.is_empty() {
+                core.follow(now, self.row.key);
+            }
+            return self.reversers.is_empty();
+        }
+        if self.row.claimed == 0 {
+            return true;
+        }
+        for waits in std::mem::take(&mut self.reversers) {
+            if self.row.left() <= 0 {
+                let reply = Reply::Done(Some(self.row.id));
+                core.push(Effect::Reply { ask: waits.asked.ask, reply });
+            } else {
+                core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+            }
+        }
+        self.arm_askers(core);
+        true
     }
 
     /// Approved, and from now on to be undone: one statement makes the state and the obligation (M4, M8, M10).
@@ -126,11 +169,12 @@ impl Txn {
         });
         let obligation = self.owed(now, cause);
         let note = self.note(now, note, "");
-        self.record(now, Change { row, obligation, note: Some(note), case: None }, core);
+        let change = Change { row, obligation, note: Some(note), case: None, claim: None };
+        self.record(now, change, core);
     }
 
     /// An approval is given again only by a conditional update (M6); it clears a mark (M10).
-    fn record_copy(&mut self, now: Now, core: &mut Core) {
+    pub(crate) fn record_copy(&mut self, now: Now, core: &mut Core) {
         let row = self.next_image(core, |row| row.copies += 1);
         let obligation =
             self.obligation.as_ref().filter(|_| self.is_marked()).map(|mark| ObligationWrite {
@@ -147,10 +191,11 @@ impl Txn {
         }
         core.notice(crate::Notice::Duplicate(crate::DuplicateResult::Replayed));
         let note = self.note(now, NoteKind::Copy, "");
-        self.record(now, Change { row, obligation, note: Some(note), case: None }, core);
+        let change = Change { row, obligation, note: Some(note), case: None, claim: None };
+        self.record(now, change, core);
     }
 
-    fn record_progress(&mut self, now: Now, core: &mut Core) {
+    pub(crate) fn record_progress(&mut self, now: Now, core: &mut Core) {
         let known = self.obligation.as_ref();
         let attempts = known.map_or(0, |known| known.attempts).max(self.duty.attempts);
         let progress = Progress {
@@ -165,7 +210,8 @@ impl Txn {
     }
 
     /// Hands a change of this row to its writer.
-    pub(crate) fn record(&mut self, now: Now, change: Change, core: &mut Core) {
+    pub(crate) fn record(&mut self, now: Now, mut change: Change, core: &mut Core) {
+        change.claim = self.claim_end(now, &change.row, change.obligation.as_ref());
         if change.obligation.is_some_and(|write| write.status == ObligationStatus::Owed) {
             self.hold_stan(core);
         }
@@ -193,7 +239,7 @@ impl Txn {
 
     /// The obligation that becomes owed, where the kind is reversed at all (M12).
     pub(crate) fn owed(&self, now: Now, cause: ObligationCause) -> Option<ObligationWrite> {
-        (self.reversible && self.row.issuer.is_some()).then_some(ObligationWrite {
+        (self.is_reversed() && self.row.issuer.is_some()).then_some(ObligationWrite {
             status: ObligationStatus::Owed,
             cause,
             at: now.wall,
@@ -233,7 +279,7 @@ impl Txn {
     }
 
     /// M7: other content, or too late a copy: 94.
-    fn refuse_strangers(&mut self, now: Now, core: &mut Core) {
+    pub(crate) fn refuse_strangers(&mut self, now: Now, core: &mut Core) {
         let row = &self.row;
         self.askers.retain(|asker| {
             let may = !asker.copy || may_repeat(now, row, asker.digest, core);

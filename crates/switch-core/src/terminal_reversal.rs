@@ -3,20 +3,24 @@
 use iso8583::Cause;
 
 use crate::{
-    Effect, Engine, Found, Key, Now, Read, ReadFailed, ReversalRequest, RowState, TxnId,
-    effect::Reply, txn::Txn,
+    Effect, Engine, Found, Key, Now, Read, ReadFailed, ReversalRequest, TxnId, effect::Reply,
+    txn::Txn,
 };
 
 impl Engine {
     pub(crate) fn on_reversal(&mut self, now: Now, request: ReversalRequest) {
         let key = request.key;
+        if request.kind.on_silence() == iso8583::OnSilence::Deliver {
+            // M12: an advice or refund is the switch's to deliver, and is not reversed
+            return self.core.refuse(now, &request.asked, key, Cause::OriginalNotFound);
+        }
         if let Some(txn) = self.txns.get_mut(&key) {
             txn.join_reverser(&request, &mut self.core);
             return self.step(now, key);
         }
         let window = self.core.config.repeat_window;
         if let Some(row) = self.finished.get(now, key, window) {
-            if row.state != RowState::Approved {
+            if !row.state.is_told_approved() {
                 return self.answer_finished_reversal(now, &request);
             }
             if let Some(row) = self.finished.remove(key) {
@@ -75,9 +79,13 @@ impl Engine {
         if !txn.looking {
             return;
         }
+        let only_asked = txn.request.is_some() && txn.reversers.is_empty();
         match found {
             // M15: reversals wait unanswered
             Err(ReadFailed) => txn.retry(now, &mut self.core),
+            Ok(found) if only_asked && found.as_ref().is_none_or(|found| !found.within_horizon) => {
+                self.refuse_batch(now, key);
+            }
             Ok(Some(found)) if !found.within_horizon => {
                 // 25, for this reversal and its repeats; and an original that re-uses the identity and is still under way
                 // is refused when it arrives
@@ -87,6 +95,7 @@ impl Engine {
             Ok(Some(found)) => {
                 let id = txn.row.id;
                 txn.looking = false;
+                txn.request = None;
                 txn.durable = true;
                 txn.ours = false;
                 self.core.by_id.remove(&id);

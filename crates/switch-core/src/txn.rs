@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use iso8583::{Cause, Code};
+use iso8583::{Cause, Code, OnSilence};
 
 use crate::{
-    Digest, Fixed, Found, Instant, LinkId, Now, Obligation, ObligationStatus, Outcome, OwedProof,
-    Record, RecordId, ReversalRequest, Row, RowState, Wall,
+    Claim, Digest, Fixed, Found, Instant, LinkId, Now, Obligation, ObligationStatus, Outcome,
+    OwedProof, Record, RecordId, ReversalRequest, Row, RowState, Wall,
+    advice::AdviceAnswer,
     core::{Core, Timer},
     event::{Asked, IssuerAnswer, Request},
 };
@@ -15,7 +16,7 @@ use crate::{
 /// each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// A reversal came whose original is not in memory: its row is being looked for.
+    /// A row is being looked for that is not in memory: a reversal's or another request's original.
     Looking,
     /// The first row is being written; nothing is durable.
     Recording,
@@ -43,6 +44,10 @@ pub enum State {
     Undone,
     /// The reversal came before the original.
     ReversedBeforeArrival,
+    /// The terminal is told that its advice is done; its issuer has not taken it yet (M12).
+    Accepted,
+    /// The issuer refused an advice that the terminal was told is done (M12).
+    Disputed,
 }
 
 /// The fate of the request at its issuer, as far as this life knows.
@@ -139,6 +144,8 @@ pub(crate) struct Duty {
     pub(crate) parked: bool,
     /// The final answer that is to be recorded.
     pub(crate) confirmed: Option<Code>,
+    /// The final answer refuses the advice (M12).
+    pub(crate) refused: bool,
     /// A late refusal came: withdraw it unless it was written (M9).
     pub(crate) withdraw: bool,
     /// The attempts are to be recorded.
@@ -171,8 +178,14 @@ pub(crate) struct Txn {
     pub(crate) delivery: Delivery,
     pub(crate) obligation: Option<Obligation>,
     pub(crate) duty: Duty,
-    /// Whether the kind is reversed on silence (M12).
-    pub(crate) reversible: bool,
+    /// What it claims of its original (M11), as last known to be durable.
+    pub(crate) claim: Option<Claim>,
+    /// The request, while its original is looked for, and until the claim on it is written.
+    pub(crate) request: Option<Box<Request>>,
+    /// What its issuer said of it, when its delivery was not yet owed (M12).
+    pub(crate) answered: Option<AdviceAnswer>,
+    /// Why it is refused for its original, in words: to be noted once the refusal is durable.
+    pub(crate) words: Option<String>,
     pub(crate) takes_partial: bool,
     /// Approvals that came late or unasked and are not yet in the row (M9).
     pub(crate) late: u32,
@@ -201,8 +214,10 @@ pub(crate) struct Txn {
 impl Txn {
     pub(crate) fn new(row: Row, durable: bool, ours: bool) -> Self {
         Self {
-            // what is not known of a row that was found is told by its kind's usual policy
-            reversible: row.kind != iso8583::Kind::BalanceEnquiry,
+            claim: None,
+            request: None,
+            answered: None,
+            words: None,
             row,
             durable,
             ours,
@@ -234,7 +249,18 @@ impl Txn {
     pub(crate) fn found(found: Found) -> Self {
         let mut txn = Self::new(found.row, true, false);
         txn.obligation = found.obligation;
+        txn.claim = found.claim;
         txn
+    }
+
+    /// Whether its kind is reversed when nobody knows what became of it (M12).
+    pub(crate) fn is_reversed(&self) -> bool {
+        self.row.kind.on_silence() == OnSilence::Reverse
+    }
+
+    /// Whether its kind is an advice or refund, which must reach its issuer (M12).
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.row.kind.on_silence() == OnSilence::Deliver
     }
 
     pub(crate) fn state(&self) -> State {
@@ -261,6 +287,8 @@ impl Txn {
             RowState::TimedOut => State::TimedOut,
             RowState::Undone => State::Undone,
             RowState::ReversedBeforeArrival => State::ReversedBeforeArrival,
+            RowState::Accepted => State::Accepted,
+            RowState::Disputed => State::Disputed,
         }
     }
 
@@ -327,6 +355,7 @@ impl Txn {
     pub(crate) fn is_quiet(&self, core: &Core) -> bool {
         self.pending.is_none()
             && !self.looking
+            && self.request.is_none()
             && self.askers.is_empty()
             && self.reversers.is_empty()
             && self.late == 0
@@ -379,6 +408,8 @@ impl Request {
             copies: 0,
             late: 0,
             concluded: concluded_at(state, now.wall),
+            claimed: 0,
+            claiming: None,
         }
     }
 }
@@ -416,6 +447,8 @@ impl ReversalRequest {
             copies: 0,
             late: 0,
             concluded: Some(now.wall),
+            claimed: 0,
+            claiming: None,
         }
     }
 }

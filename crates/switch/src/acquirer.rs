@@ -1,9 +1,11 @@
 //! A terminal's message becomes an event for the engine, or a refusal that needs no engine.
 
+mod about;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use iso8583::{Cause, Dialect, Kind, KindRow, Message, OnSilence};
+use iso8583::{Cause, Dialect, Kind, KindRow, Message};
 use store::Opening;
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
@@ -13,6 +15,7 @@ use crate::{
     config::IssuerSettings,
     counter::{Errand, errand},
     desk::{Desk, seal},
+    version,
 };
 
 /// What a terminal's message asks for.
@@ -36,15 +39,13 @@ enum Part {
     Reversal,
     Echo,
     Counter,
-    Unsupported,
 }
 
 const fn part(kind: Kind) -> Part {
     match kind {
-        Kind::Purchase | Kind::BalanceEnquiry => Part::Transaction,
-        Kind::Reversal => Part::Reversal,
-        Kind::Echo => Part::Echo,
-        Kind::Void
+        Kind::Purchase
+        | Kind::BalanceEnquiry
+        | Kind::Void
         | Kind::Refund
         | Kind::PreAuthorisation
         | Kind::PreAuthorisationVoid
@@ -60,7 +61,9 @@ const fn part(kind: Kind) -> Part {
         | Kind::Tip
         | Kind::OfflineUpload
         | Kind::OfflineRefund
-        | Kind::ScriptResult => Part::Unsupported,
+        | Kind::ScriptResult => Part::Transaction,
+        Kind::Reversal => Part::Reversal,
+        Kind::Echo => Part::Echo,
         Kind::SignOn
         | Kind::SignOff
         | Kind::Settlement
@@ -113,7 +116,6 @@ pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) 
             Ok(errand) => Inquiry::Errand(Box::new(errand)),
             Err(cause) => Inquiry::Refuse(cause),
         },
-        Part::Unsupported => Inquiry::Refuse(Cause::NotSupported),
     }
 }
 
@@ -162,6 +164,10 @@ impl Asker<'_> {
             // A host whose dialect has no such kind owns no such transaction.
             issuer.dialect.row(row.kind).is_some()
         });
+        let original = match self.original(row, card.hash, &whose.merchant) {
+            Ok(original) => original,
+            Err(cause) => return Inquiry::Refuse(cause),
+        };
         let refusal = directory
             .merchants
             .refusal(&whose.merchant, &whose.terminal)
@@ -184,7 +190,7 @@ impl Asker<'_> {
             digest: self.digest(pan.expose()),
             refusal,
             issuer: issuer.map(|issuer| issuer.name.clone()),
-            reversed_on_silence: row.on_silence == OnSilence::Reverse,
+            original,
             takes_partial: self.dialect.takes_partial(self.message),
             merchant,
             terminal,
@@ -337,6 +343,9 @@ impl Asker<'_> {
         packer.put(13, at.date().as_bytes());
         let Some(issuer) = issuer else { return packer.finish() };
         let has = |number| issuer.dialect.field(number).is_some();
+        if version::is_1993(&issuer.dialect) {
+            packer.put(version::YEAR, at.year().as_bytes());
+        }
         if let Some(code) = self.processing_code(kind, issuer) {
             packer.put(3, &code);
         }
@@ -350,14 +359,24 @@ impl Asker<'_> {
         if has(33) {
             packer.put(33, acquirer.forwarding.as_bytes());
         }
+        self.carry_more(kind, issuer, &mut packer);
         // A host of the same kind as the terminals gets the positional field too.
         let positional = issuer.dialect.elements().type_code.map(|element| element.field);
         for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
             let mut room = ROOM;
             let text = self.message.text_bytes(number, &mut room);
-            if let Some(text) = text.filter(|_| has(number)) {
-                packer.put(number, &text);
+            match text.filter(|_| has(number)) {
+                Some(text) if number == 22 && version::is_1993(self.dialect) => {
+                    packer.put(22, version::entry_mode(&text).as_bytes());
+                }
+                Some(text) if number != 25 || !version::is_1993(self.dialect) => {
+                    packer.put(number, &text);
+                }
+                Some(_) | None => {}
             }
+        }
+        if version::is_1993(self.dialect) {
+            packer.put(25, version::condition(kind).as_bytes());
         }
         packer.finish()
     }
@@ -376,149 +395,4 @@ impl Asker<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use iso8583::Mti;
-
-    use super::*;
-    use crate::fixtures::Fixtures;
-
-    type Change = fn(&mut Message);
-
-    /// What a changed sale asks for, in words.
-    fn judged(dialect: &str, change: Change) -> String {
-        let fixtures = Fixtures::new();
-        let desk = fixtures.desk(dialect, &Fixtures::issuer("iso87-ascii"));
-        let mut message = Fixtures::sale();
-        change(&mut message);
-        match Fixtures::ask(&desk, &message) {
-            Inquiry::Event(Event::Request(request), Some(_)) => match request.refusal {
-                None => format!("{} of {}", request.kind.name(), request.amount),
-                Some(cause) => format!("event, {}", cause.name()),
-            },
-            Inquiry::Event(Event::Reversal(request), Some(_)) => {
-                format!("reversal of {} {:?}", request.kind.name(), request.amount)
-            }
-            Inquiry::Event(Event::Echo(_), None) => "echo".to_owned(),
-            Inquiry::Event(event, _) => panic!("{event:?}"),
-            Inquiry::Look(..) => "look".to_owned(),
-            Inquiry::Errand(_) => "errand".to_owned(),
-            Inquiry::Refuse(cause) => cause.name().to_owned(),
-            Inquiry::Ignore(why) => format!("ignored, {why}"),
-        }
-    }
-
-    #[test]
-    fn messages_are_checked_in_the_order_of_the_contract() {
-        let cases: [(&str, Change); 18] = [
-            ("purchase of 12345", |_| {}),
-            ("purchase of 12345", |m| m.set_mti(m.mti().repeat())),
-            ("balance-enquiry of 0", |m| {
-                m.set_text(3, "310000");
-                m.set_text(60, "01000007000");
-                m.remove(4);
-            }),
-            ("format", |m| m.remove(4)),
-            ("format", |m| m.remove(2)),
-            ("format", |m| m.set_text(60, "22000")),
-            ("format", |m| m.remove(42)),
-            ("not-supported", |m| m.set_text(60, "77000007000")),
-            ("not-supported", |m| m.set_mti(Mti::parse("0300").expect("digits"))),
-            ("event, unknown-merchant", |m| {
-                m.set_text(42, "999999999999999");
-                m.set_text(2, "4111111111111111");
-            }),
-            ("event, unknown-terminal", |m| m.set_text(41, "87654321")),
-            ("event, no-route", |m| m.set_text(2, "4111111111111111")),
-            ("ignored, response", |m| m.set_mti(m.mti().response())),
-            ("ignored, terminal", |m| m.remove(41)),
-            ("ignored, stan", |m| m.remove(11)),
-            ("reversal of purchase Some(12345)", |m| {
-                m.set_mti(Mti::parse("0400").expect("digits"));
-                m.set_text(61, "000007000042");
-            }),
-            ("format", |m| {
-                m.set_mti(Mti::parse("0400").expect("digits"));
-                m.set_text(60, "77000007000");
-            }),
-            ("echo", |m| {
-                m.set_mti(Mti::parse("0820").expect("digits"));
-                m.remove(11);
-                m.set_text(60, "00000007301");
-            }),
-        ];
-        for (at, (expected, change)) in cases.into_iter().enumerate() {
-            assert_eq!(judged("cup-pos", change), expected, "case {at}");
-        }
-        let without_60: Change = |m| m.remove(60);
-        assert_eq!(judged("iso87-ascii", without_60), "purchase of 12345");
-    }
-
-    #[test]
-    fn identity_and_content_are_what_the_rules_say() {
-        let fixtures = Fixtures::new();
-        let desk = fixtures.desk("cup-pos", &Fixtures::issuer("iso87-ascii"));
-        let of = |change: Change| {
-            let mut message = Fixtures::sale();
-            change(&mut message);
-            match Fixtures::ask(&desk, &message) {
-                Inquiry::Event(Event::Request(request), _)
-                | Inquiry::Look(Event::Request(request), _) => (request.key, request.digest),
-                other => panic!("{other:?}"),
-            }
-        };
-        let (key, digest) = of(|_| {});
-        let others: [(&str, Change, bool, bool); 9] = [
-            ("trace number", |m| m.set_text(11, "000043"), false, true),
-            ("batch", |m| m.set_text(60, "22000008000"), false, true),
-            ("terminal", |m| m.set_text(41, "12345679"), false, true),
-            ("amount", |m| m.set_text(4, "000000012346"), true, false),
-            ("card", |m| m.set_text(2, "6200000000000005"), true, false),
-            ("currency", |m| m.set_text(49, "840"), true, false),
-            ("cryptogram", |m| m.set_binary(55, &[0x9F, 0x26, 1, 7]), true, false),
-            (
-                "PIN and entry mode",
-                |m| {
-                    m.set_binary(52, &[1; 8]);
-                    m.set_text(22, "021");
-                },
-                true,
-                true,
-            ),
-            (
-                "card from the track",
-                |m| {
-                    m.remove(2);
-                    m.set_text(35, "6212345678901232=29121010000000000");
-                },
-                true,
-                true,
-            ),
-        ];
-        for (what, change, same_key, same_digest) in others {
-            let (other_key, other_digest) = of(change);
-            assert_eq!(
-                (other_key == key, other_digest == digest),
-                (same_key, same_digest),
-                "{what}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_reversal_names_its_originals_identity() {
-        let fixtures = Fixtures::new();
-        let desk = fixtures.desk("cup-pos", &Fixtures::issuer("iso87-ascii"));
-        let sale = Fixtures::sale();
-        let Inquiry::Event(_, original) = Fixtures::ask(&desk, &sale) else { panic!("an event") };
-        let mut reversal = sale;
-        reversal.set_mti(Mti::parse("0400").expect("digits"));
-        reversal.set_text(60, "22000009000");
-        for (field_61, same) in [("000007000042", true), ("000007000041", false)] {
-            reversal.set_text(61, field_61);
-            let Inquiry::Event(_, named) = Fixtures::ask(&desk, &reversal) else {
-                panic!("an event")
-            };
-            assert_eq!(named == original, same, "{field_61}");
-        }
-    }
-}
+mod tests;

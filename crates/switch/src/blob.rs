@@ -18,6 +18,11 @@ impl Packer {
         Self(bytes)
     }
 
+    /// Packs fields that are appended to others.
+    pub(crate) fn more() -> Self {
+        Self(BytesMut::with_capacity(96))
+    }
+
     /// Appends a field; one of more than 65,535 bytes is left out.
     pub(crate) fn put(&mut self, number: u8, value: &[u8]) {
         if let Ok(length) = u16::try_from(value.len()) {

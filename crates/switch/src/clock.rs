@@ -45,21 +45,23 @@ pub(crate) fn zoned(wall: Wall, zone: &TimeZone) -> Zoned {
     Timestamp::from_microsecond(wall.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone())
 }
 
-/// `MMDDhhmmss` (7), `hhmmss` (12) and `MMDD` (13): 7 in universal time, 12 and 13 in a zone.
+/// `MMDDhhmmss` (7), `hhmmss` (12), `MMDD` (13) and its year: 7 in universal time, the others in a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WireTime {
     transmission: [u8; 10],
     time: [u8; 6],
     date: [u8; 4],
+    year: [u8; 2],
 }
 
 impl WireTime {
     /// As fields have it.
     pub(crate) fn of(wall: Wall, zone: &TimeZone) -> Self {
         let utc = stamp(&zoned(wall, &TimeZone::UTC));
-        let local = stamp(&zoned(wall, zone));
+        let at = zoned(wall, zone);
+        let (local, year) = (stamp(&at), decimal(at.year().unsigned_abs().into()));
         let ([date @ .., _, _, _, _, _, _], [_, _, _, _, time @ ..]) = (local, local);
-        Self { transmission: utc, time, date }
+        Self { transmission: utc, time, date, year }
     }
 
     pub(crate) fn transmission(&self) -> &str {
@@ -72,6 +74,11 @@ impl WireTime {
 
     pub(crate) fn date(&self) -> &str {
         std::str::from_utf8(&self.date).unwrap_or_default()
+    }
+
+    /// The last two digits of the year of the date.
+    pub(crate) fn year(&self) -> &str {
+        std::str::from_utf8(&self.year).unwrap_or_default()
     }
 }
 

@@ -155,6 +155,8 @@ pub struct IssuerSettings {
     pub max_per_second: u32,
     /// Its reversals (M4).
     pub reversal: ReversalSettings,
+    /// Whether it takes a repeated advice or refund for the same (M12); if not, it gets one copy.
+    pub idempotent_advices: bool,
 }
 
 /// When a lost link is connected again.
@@ -205,6 +207,21 @@ pub struct MerchantSettings {
     pub mcc: Option<String>,
     /// Its terminals (41); where none is listed, all are known.
     pub terminals: Vec<String>,
+    /// What it may take of an original, where that differs from the dialect's (M11).
+    pub limits: OriginalLimits,
+}
+
+/// A merchant's own limits on requests about an original (M11); none: the dialect's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OriginalLimits {
+    /// A refund's original may be so many business days old.
+    pub refund_days: Option<u16>,
+    /// A completion's pre-authorisation may be so many business days old.
+    pub completion_days: Option<u16>,
+    /// A completion may be for so many percent of what was pre-authorised.
+    pub completion_percent: Option<u16>,
+    /// A sale with its tip may be so many percent of what it was.
+    pub tip_percent: Option<u16>,
 }
 
 /// Bounds that are part of the design rather than of a site. Tests set them low.

@@ -244,18 +244,17 @@ impl TerminalConnection {
         }
         // Between the look at the room and now another connection may have taken it: one too many does no harm.
         let place = Arc::clone(&self.port.asks).try_acquire_owned().ok();
-        let (kind, carried) = match &event {
+        let kind = match &event {
             Asks::Engine(Event::Request(request)) | Asks::Look(Event::Request(request)) => {
-                (Some(request.kind), request.carried.clone())
+                Some(request.kind)
             }
-            _ => (None, Bytes::new()),
+            _ => None,
         };
         self.open.insert(id, key);
         let ask = OpenAsk {
             id,
             message,
             kind,
-            carried,
             key,
             deadline,
             read,

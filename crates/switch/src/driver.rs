@@ -27,6 +27,8 @@ use tokio::{
 use crate::{
     clock,
     input::{Input, Inputs, OpenAsk, ReplyReceipt, ToTerminal},
+    originals::Lookup,
+    reader::Question,
     router::Router,
     telemetry::{self, Tally},
 };
@@ -68,7 +70,7 @@ pub(crate) struct Wiring {
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     pub(crate) intents: WriterHandle,
     pub(crate) outcomes: WriterHandle,
-    pub(crate) reads: mpsc::UnboundedSender<Read>,
+    pub(crate) reads: mpsc::UnboundedSender<Question>,
     pub(crate) draws: mpsc::UnboundedSender<()>,
     pub(crate) shown: Arc<Shown>,
     pub(crate) link_queue: usize,
@@ -273,7 +275,7 @@ impl Driver {
         match effect {
             Effect::Persist { record, what } => {
                 let lane = match &what {
-                    Record::Intent(_) => &self.wiring.intents,
+                    Record::Intent(_) | Record::Claim(_) => &self.wiring.intents,
                     Record::Change(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => {
                         &self.wiring.outcomes
                     }
@@ -286,7 +288,11 @@ impl Driver {
                 lane.confirm(key);
             }
             Effect::Read(read @ (Read::Key(_) | Read::AnyDay(_) | Read::Id(_))) => {
-                let _ = self.wiring.reads.send(read);
+                let _ = self.wiring.reads.send(Question::Row(read));
+            }
+            Effect::FindOriginal { key, named, kinds } => {
+                let lookup = Lookup { key, named, kinds };
+                let _ = self.wiring.reads.send(Question::Original(lookup));
             }
             Effect::Forward(forward) => {
                 let ask = self.asks.get(&forward.ask).map(Arc::clone);

@@ -61,6 +61,7 @@ impl Fixtures {
                 max_in_flight: 10,
                 final_codes: Vec::new(),
             },
+            idempotent_advices: true,
         }
     }
 
@@ -196,6 +197,8 @@ impl Fixtures {
             copies: 0,
             late: 0,
             concluded: None,
+            claimed: 0,
+            claiming: None,
         }
     }
 }

@@ -73,8 +73,6 @@ pub(crate) struct OpenAsk {
     pub(crate) message: Message,
     /// What it asks for, where it is a transaction.
     pub(crate) kind: Option<Kind>,
-    /// What forwarding fixed.
-    pub(crate) carried: Bytes,
     pub(crate) key: Option<Key>,
     pub(crate) deadline: Instant,
     pub(crate) read: Now,
@@ -149,8 +147,14 @@ impl Receipt for ReplyReceipt {
 #[derive(Debug)]
 pub(crate) enum ToIssuer {
     /// The request that a terminal's message becomes.
-    Forward { ask: Arc<OpenAsk>, id: TxnId, not_after: StdInstant, slip: Slip<LinkReceipt> },
-    /// A reversal.
+    Forward {
+        ask: Arc<OpenAsk>,
+        id: TxnId,
+        carried: Bytes,
+        not_after: StdInstant,
+        slip: Slip<LinkReceipt>,
+    },
+    /// A reversal, or the advice itself (M12).
     Reverse { row: Box<Row>, repeat: bool, slip: Slip<LinkReceipt> },
 }
 

@@ -1,7 +1,9 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
 use bytes::Bytes;
-use iso8583::{Class, Content, Dialect, Element, Kind, Message, Mti, Pan, from_hex, to_hex};
+use iso8583::{
+    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, from_hex, to_hex,
+};
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
 
@@ -9,12 +11,13 @@ use crate::{
     blob::{self, Packer},
     config::IssuerSettings,
     desk::{Directory, unseal},
+    version,
 };
 
 /// What of the terminal's message goes on unchanged, where both dialects have it: PIN data among it, never stored.
 const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
-/// What was carried.
-const CARRIED: [u8; 9] = [3, 7, 12, 13, 22, 23, 25, 32, 33];
+/// What was carried: what forwarding fixed, the plan of an instalment (62), and what names an original (38, 61, 90, or 56).
+const CARRIED: [u8; 14] = [3, 7, 12, 13, 22, 23, 25, 32, 33, 38, 56, 61, 62, 90];
 /// What of the issuer's answer is kept for the terminal.
 const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
 
@@ -28,10 +31,12 @@ pub(crate) fn request(
     carried: &[u8],
 ) -> Option<Message> {
     let dialect = &*issuer.dialect;
-    let mut message = Message::new(dialect.row(kind)?.mti);
+    let row = dialect.row(kind)?;
+    let mut message = Message::new(row.mti);
     let has = |number| dialect.field(number).is_some();
+    let same = row.mti.version() == terminal.mti().version();
     for number in PASSED {
-        if has(number) && terminal.has(number) {
+        if has(number) && terminal.has(number) && (same || !version::OWN.contains(&number)) {
             message.copy(number, terminal);
         }
     }
@@ -54,16 +59,26 @@ pub(crate) fn request(
         }
     }
     put_chip(dialect, &mut message, terminal);
+    if version::is_1993(dialect) {
+        version::to_1993(&mut message, carried);
+        put_function(dialect, &mut message, row)?;
+    }
     Some(message)
 }
 
 /// Chip data (55): as bytes, or as hexadecimal text where the host has it so.
 fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
-    let (Some(spec), Some(bytes)) = (dialect.field(55), terminal.binary(55)) else { return };
+    if let Some(bytes) = terminal.binary(55) {
+        put_chip_bytes(dialect, message, &bytes);
+    }
+}
+
+fn put_chip_bytes(dialect: &Dialect, message: &mut Message, bytes: &[u8]) {
+    let Some(spec) = dialect.field(55) else { return };
     if spec.content == Content::Binary {
-        message.set_binary(55, &bytes);
+        message.set_binary(55, bytes);
     } else {
-        message.set_text(55, &to_hex(&bytes));
+        message.set_text(55, &to_hex(bytes));
     }
 }
 
@@ -74,14 +89,92 @@ fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
         if let (true, true, Ok(text)) =
             (known, dialect.field(number).is_some(), std::str::from_utf8(value))
         {
-            message.set_text(number, text);
+            put_text(dialect, message, number, text);
         }
+    }
+}
+
+/// As bytes, where the host has the field so.
+fn put_text(dialect: &Dialect, message: &mut Message, number: u8, text: &str) {
+    let binary = dialect.field(number).is_some_and(|spec| spec.content == Content::Binary);
+    if binary {
+        message.set_binary(number, text.as_bytes());
+    } else {
+        message.set_text(number, text);
     }
 }
 
 fn put_numbers(message: &mut Message, id: TxnId) {
     message.set_number(11, id.stan().into(), 6);
     message.set_number(37, id.0, 12);
+}
+
+/// What names a transaction to its issuer in a request that is about it (38, 61, 90), packed to be appended to what is
+/// carried.
+pub(crate) fn original_named(issuer: &IssuerSettings, row: &Row) -> Bytes {
+    let dialect = &*issuer.dialect;
+    let mut packer = Packer::more();
+    if let Some(code) = blob::field(&row.answer, 38) {
+        packer.put(38, code);
+    }
+    let elements = dialect.elements();
+    let batch = elements.batch.and_then(|at| {
+        let digits = blob::text(&row.carried, at.field)?;
+        digits.get(dialect.field(at.field)?.part_range(at.part?)?)
+    });
+    if let (Some(at), Some(batch)) = (elements.original_batch, batch) {
+        let date = blob::text(&row.carried, 13).unwrap_or("0000");
+        packer.put(at.field, format!("{batch}{:06}{date}", row.id.stan()).as_bytes());
+    }
+    if let (Some(at), Some(kind)) = (elements.original_elements, dialect.row(row.kind)) {
+        packer.put(at.field, original_elements(kind.mti, row).as_bytes());
+    }
+    packer.finish()
+}
+
+/// An advice or refund again, from what its row keeps (M12). Nothing where the issuer's dialect has no such kind.
+pub(crate) fn advice(
+    issuer: &IssuerSettings,
+    keys: &CardKeys,
+    row: &Row,
+    repeat: bool,
+) -> Option<Message> {
+    let dialect = &*issuer.dialect;
+    let kind = dialect.row(row.kind)?;
+    let mut message = Message::new(if repeat { kind.mti.repeat() } else { kind.mti });
+    put_carried(dialect, &mut message, &row.carried);
+    put_row(keys, &mut message, row, kind.required.contains(&4));
+    if let Some(chip) = blob::field(&row.carried, 55) {
+        put_chip_bytes(dialect, &mut message, chip);
+    }
+    if version::is_1993(dialect) {
+        version::to_1993(&mut message, &row.carried);
+        put_function(dialect, &mut message, kind)?;
+    }
+    for number in message.fields() {
+        if dialect.field(number).is_none() {
+            message.remove(number);
+        }
+    }
+    Some(message)
+}
+
+/// Numbers, card, amount, terminal and merchant of a row.
+fn put_row(keys: &CardKeys, message: &mut Message, row: &Row, with_amount: bool) {
+    put_numbers(message, row.id);
+    if let Some((pan, expiry)) = unseal(keys, &row.card, row.key) {
+        message.set_text(2, pan.expose());
+        if let Some(expiry) = expiry {
+            message.set_text(14, &expiry);
+        }
+    }
+    if row.amount > 0 || with_amount {
+        message.set_text(4, &format!("{:012}", row.amount));
+    }
+    let ascii = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    message.set_text(41, &ascii(&row.terminal));
+    message.set_text(42, &ascii(&row.merchant));
+    message.set_text(49, &ascii(&row.currency));
 }
 
 /// The reversal of a transaction, from what its row keeps. Nothing where the card cannot be unsealed or the issuer's
@@ -99,31 +192,27 @@ pub(crate) fn reversal(
     let mti = mti.map(|mti| if repeat { mti.repeat() } else { mti })?;
     let mut message = Message::new(mti);
     put_carried(dialect, &mut message, &row.carried);
-    put_numbers(&mut message, row.id);
-    if let Some((pan, expiry)) = unseal(keys, &row.card, row.key) {
-        message.set_text(2, pan.expose());
-        if let Some(expiry) = expiry {
-            message.set_text(14, &expiry);
-        }
-    }
-    if row.amount > 0 || original.required.contains(&4) {
-        message.set_text(4, &format!("{:012}", row.amount));
-    }
-    let ascii = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    message.set_text(41, &ascii(&row.terminal));
-    message.set_text(42, &ascii(&row.merchant));
-    message.set_text(49, &ascii(&row.currency));
+    put_row(keys, &mut message, row, original.required.contains(&4));
     put_original_batch(dialect, &mut message, row);
+    if version::is_1993(dialect) {
+        version::to_1993(&mut message, &row.carried);
+    }
     for number in message.fields() {
         if !policy.fields.contains(&number) || dialect.field(number).is_none() {
             message.remove(number);
         }
     }
     if let Some(reason) = policy.reason {
-        message.set_text(39, reason.as_str());
+        message.set_text(policy.reason_field, reason.as_str());
     }
     if policy.original_elements {
-        message.set_text(90, &original_elements(original.mti, row));
+        let at = dialect.elements().original_elements.map_or(90, |element| element.field);
+        message.set_text(at, &original_elements(original.mti, row));
+    }
+    if version::is_1993(dialect)
+        && let Some(row) = dialect.row(Kind::Reversal)
+    {
+        put_function(dialect, &mut message, row)?;
     }
     if policy.own_stan {
         message.set_text(11, &format!("{:06}", own_stan(row.id)));
@@ -144,9 +233,14 @@ fn put_original_batch(dialect: &Dialect, message: &mut Message, row: &Row) {
     }
 }
 
-/// Original data elements (90): message type 4, trace number 6, date and time 10, institutions 11 each.
+/// Original data elements (90): message type 4, trace number 6, date and time 10, institutions 11 each. Those of the
+/// 1993 version (56): message type 4, trace number 6, local date and time 12, the acquirer with its length.
 fn original_elements(mti: Mti, row: &Row) -> String {
     let carried = |number| blob::text(&row.carried, number).unwrap_or("0");
+    if mti.version() == 1 {
+        let (time, acquirer) = (version::carried_time(&row.carried), carried(32));
+        return format!("{mti}{:06}{time}{:02}{acquirer}", row.id.stan(), acquirer.len());
+    }
     format!("{mti}{:06}{:0>10}{:0>11}{:0>11}", row.id.stan(), carried(7), carried(32), carried(33))
 }
 
@@ -171,12 +265,19 @@ pub(crate) fn network(
     if row.required.contains(&32) {
         message.set_text(32, &directory.acquirer.institution);
     }
-    if let (Some(element), Some(code)) =
-        (dialect.elements().network_code, row.network_codes.first())
-    {
-        put_element(dialect, &mut message, element, code)?;
+    if version::is_1993(dialect) {
+        message.set_text(12, &version::local_time(&directory.clock.at(wall)));
     }
+    put_function(dialect, &mut message, row)?;
     Some(message)
+}
+
+/// The network management code (60.3 or 70), or the function code of the 1993 version (24), of a kind that has one.
+fn put_function(dialect: &Dialect, message: &mut Message, row: &KindRow) -> Option<()> {
+    match (dialect.elements().network_code, row.network_codes.first()) {
+        (Some(element), Some(code)) => put_element(dialect, message, element, code),
+        (Some(_) | None, _) => Some(()),
+    }
 }
 
 /// Sets an element; the parts before a positional one are zeros.
@@ -240,7 +341,7 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
         issuer: issuer.name.clone(),
         id,
         to_reversal,
-        code,
+        code: issuer.dialect.to_iso87(code),
         approves,
         partial: class == Some(Some(Class::Partial)),
         amount: message.number(4).and_then(|amount| i64::try_from(amount).ok()),
@@ -274,7 +375,9 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
         let mut room = [0; 64];
         let text = message.text_bytes(number, &mut room);
         if let Some(text) = text.filter(|text| !text.trim_ascii().is_empty()) {
-            packer.put(number, &text);
+            // The settlement date has no year in the 1987 version.
+            let year = if number == 15 && version::is_1993(dialect) { 2 } else { 0 };
+            packer.put(number, text.get(year..).unwrap_or_default());
         }
     }
     packer.finish()

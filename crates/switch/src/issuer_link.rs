@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use iso8583::{Cause, Kind, Message};
+use iso8583::{Kind, Message, OnSilence};
 use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Slip};
 use switch_core::{
     Event, Instant, LinkId, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
@@ -216,12 +216,18 @@ impl IssuerLink {
 
     fn on_command(&mut self, command: ToIssuer) {
         match command {
-            ToIssuer::Forward { ask, id, not_after, slip } => {
-                self.forward(&ask, id, not_after, slip);
+            ToIssuer::Forward { ask, id, carried, not_after, slip } => {
+                self.forward(&ask, id, &carried, not_after, slip);
             }
             ToIssuer::Reverse { row, repeat, slip } => {
                 let settings = self.host.settings.load_full();
-                let message = issuer::reversal(&settings, &self.host.keys, &row, repeat);
+                let keys = &self.host.keys;
+                let message = match row.kind.on_silence() {
+                    OnSilence::Deliver => issuer::advice(&settings, keys, &row, repeat),
+                    OnSilence::Reverse | OnSilence::Nothing => {
+                        issuer::reversal(&settings, keys, &row, repeat)
+                    }
+                };
                 self.queue_message(message, row.id, slip, None);
             }
         }
@@ -231,13 +237,14 @@ impl IssuerLink {
         &mut self,
         ask: &OpenAsk,
         id: TxnId,
+        carried: &[u8],
         not_after: StdInstant,
         slip: Slip<LinkReceipt>,
     ) {
         let settings = self.host.settings.load_full();
         let directory = &ask.desk.directory;
         let message = ask.kind.and_then(|kind| {
-            issuer::request(&settings, directory, kind, id, &ask.message, &ask.carried)
+            issuer::request(&settings, directory, kind, id, &ask.message, carried)
         });
         self.queue_message(message, id, slip, Some(not_after));
         self.queued_at.insert(id, clock::mono());
@@ -348,7 +355,7 @@ impl IssuerLink {
                 answer.copy(number, request);
             }
         }
-        answer.set_text(39, dialect.code_for(Cause::Done).as_str());
+        answer.set_text(39, dialect.done_code(request.mti()).as_str());
         match answer.to_frame(dialect, settings.framing) {
             Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
             Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),

@@ -19,6 +19,9 @@ pub(crate) fn note(notice: &Notice) {
                 tracing::debug!(%issuer, ?result, "reversal to be repeated");
             }
         },
+        Notice::Advice { issuer, result } => {
+            tracing::debug!(%issuer, ?result, "delivery of an advice");
+        }
         Notice::Undelivered => tracing::debug!("approval not delivered"),
         Notice::DeliveryUnknown => tracing::debug!("delivery of an approval unknown"),
         Notice::Shed(reason) => tracing::debug!(?reason, "request shed"),

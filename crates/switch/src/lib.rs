@@ -22,6 +22,7 @@ mod issuer_link;
 mod issuer_links;
 mod journal;
 mod listener;
+mod originals;
 mod pacer;
 mod reader;
 mod recovery;
@@ -31,6 +32,7 @@ mod routes;
 mod running;
 mod start;
 mod telemetry;
+mod version;
 
 pub use counter::{Parameters, ParametersError};
 pub use driver::Fatal;

@@ -5,7 +5,7 @@ use iso8583::{Cause, Dialect, EncodeError, Framing, Kind, Message};
 use jiff::tz::TimeZone;
 use switch_core::{Outcome, TxnId, Wall};
 
-use crate::{blob, clock::WireTime};
+use crate::{blob, clock::WireTime, version};
 
 /// What the issuer's answer tells the terminal, where both dialects have it.
 const FROM_ISSUER: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
@@ -42,7 +42,7 @@ pub(crate) fn response(
     let has = |number| dialect.field(number).is_some();
     let (id, code) = match answer {
         Answer::Outcome(outcome) => (outcome.id, code(dialect, outcome)),
-        Answer::Done(id) => (*id, dialect.code_for(Cause::Done)),
+        Answer::Done(id) => (*id, dialect.done_code(request.mti())),
         Answer::Refused(cause) => (None, dialect.code_for(*cause)),
     };
     if has(37) {
@@ -58,7 +58,12 @@ pub(crate) fn response(
         Answer::Outcome(outcome) => &outcome.carried[..],
         Answer::Done(_) | Answer::Refused(_) => &[],
     };
-    if let (Some(time), Some(date)) = (blob::text(carried, 12), blob::text(carried, 13)) {
+    if version::is_1993(dialect) {
+        // The terminal's own time is echoed.
+        if !request.has(12) {
+            set(12, &version::local_time(&WireTime::of(read, zone)));
+        }
+    } else if let (Some(time), Some(date)) = (blob::text(carried, 12), blob::text(carried, 13)) {
         set(12, time);
         set(13, date);
     } else {
@@ -76,7 +81,7 @@ pub(crate) fn response(
 
 fn code(dialect: &Dialect, outcome: &Outcome) -> iso8583::Code {
     match (outcome.cause, outcome.code) {
-        (Cause::Issuer, Some(code)) => code,
+        (Cause::Issuer, Some(code)) => dialect.from_iso87(code),
         (cause, _) => dialect.code_for(cause),
     }
 }
@@ -86,7 +91,9 @@ fn add_issuers(dialect: &Dialect, response: &mut Message, outcome: &Outcome) {
         response.set_text(4, &format!("{amount:012}"));
     }
     for (number, value) in blob::fields(&outcome.answer) {
-        if !FROM_ISSUER.contains(&number) || dialect.field(number).is_none() {
+        // The settlement date has a year in the 1993 version, which was not kept.
+        let other = number == 15 && version::is_1993(dialect);
+        if !FROM_ISSUER.contains(&number) || dialect.field(number).is_none() || other {
             continue;
         }
         match std::str::from_utf8(value) {

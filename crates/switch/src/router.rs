@@ -83,7 +83,8 @@ impl Router {
             (Some(link), Some(ask)) => {
                 let not_after = clock::std(forward.not_after);
                 // A link that has just gone gives the command back, and with it the slip.
-                let _ = link.queue.send(ToIssuer::Forward { ask, id, not_after, slip });
+                let carried = forward.carried;
+                let _ = link.queue.send(ToIssuer::Forward { ask, id, carried, not_after, slip });
             }
             (None, _) if none_up => slip.never_sent(NeverSent::Gone),
             (None, _) => slip.never_sent(NeverSent::QueueFull),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use iso8583::Cause;
 use switch_core::Name;
 
-use crate::config::{MerchantSettings, RouteSettings};
+use crate::config::{MerchantSettings, OriginalLimits, RouteSettings};
 
 /// Issuers by the first digits of a card number.
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ pub(crate) struct Merchants(BTreeMap<Vec<u8>, Merchant>);
 pub(crate) struct Merchant {
     pub(crate) name: Option<String>,
     pub(crate) mcc: Option<String>,
+    pub(crate) limits: OriginalLimits,
     terminals: BTreeSet<Vec<u8>>,
 }
 
@@ -52,7 +53,10 @@ impl Merchants {
         let entry = |merchant: &MerchantSettings| {
             let terminals = merchant.terminals.iter().map(|t| t.clone().into_bytes()).collect();
             let (name, mcc) = (merchant.name.clone(), merchant.mcc.clone());
-            (merchant.id.clone().into_bytes(), Merchant { name, mcc, terminals })
+            (
+                merchant.id.clone().into_bytes(),
+                Merchant { name, mcc, limits: merchant.limits, terminals },
+            )
         };
         Self(merchants.iter().map(entry).collect())
     }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use keystore::CardKeys;
 use store::Store;
 use switch_core::{Gauges, Name};
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) keys: Arc<CardKeys>,
     pub(crate) batches: Arc<Batches>,
+    /// Shared with those who look for originals.
+    pub(crate) directory: Arc<ArcSwap<Directory>>,
     pub(crate) store: Store,
     pub(crate) inputs: Inputs,
     pub(crate) stopping: CancellationToken,
@@ -144,6 +147,7 @@ impl Running {
         unchanged(&self.parts.settings, &settings)?;
         let parameters = parameters(&settings)?;
         let directory = Arc::new(Directory::new(&settings));
+        self.parts.directory.store(Arc::clone(&directory));
         let (keys, batches) = (&self.parts.keys, &self.parts.batches);
         let desks = desks(&settings, &Behind { directory: &directory, keys, batches, parameters });
         for (port, desk) in self.parts.ports.iter().zip(desks) {

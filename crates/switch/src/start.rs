@@ -94,7 +94,10 @@ impl Switch {
         let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
         tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
         housekeeping::keep_days(&store).await?;
-        let (driver, shown, numbers) = drive(&settings, &store, &lease, &inputs, from_all);
+        let shared = Arc::new(ArcSwap::from(Arc::clone(&directory)));
+        let of_originals = Arc::clone(&shared);
+        let (driver, shown, numbers) =
+            drive(&settings, &store, &lease, &inputs, from_all, of_originals);
 
         let newest = batches.load(&store).await?;
         let clerk =
@@ -132,6 +135,7 @@ impl Switch {
             settings,
             keys,
             batches,
+            directory: shared,
             store,
             inputs,
             stopping,
@@ -167,6 +171,7 @@ fn drive(
     lease: &Lease,
     inputs: &Inputs,
     from_all: mpsc::UnboundedReceiver<Input>,
+    directory: Arc<ArcSwap<Directory>>,
 ) -> Driven {
     let (reports_in, reports) = mpsc::unbounded_channel();
     let writer = |lane| Writer::spawn(store, lease, lane, reports_in.clone(), clock::mono);
@@ -189,7 +194,7 @@ fn drive(
     (engine.node, engine.epoch) = (lease.node, lease.epoch);
     engine.hash_seed = RandomState::new().hash_one(lease.epoch);
     let driver = tokio::spawn(Driver::new(engine, wiring).run());
-    tokio::spawn(read_rows(store.clone(), reads_out, inputs.clone()));
+    tokio::spawn(read_rows(store.clone(), directory, reads_out, inputs.clone()));
     let (numbers_in, numbers) = oneshot::channel();
     let draws = housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
     tokio::spawn(draws);
@@ -306,6 +311,7 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
             max_in_flight: issuer.reversal.max_in_flight,
             final_codes: issuer.reversal.final_codes.clone(),
         },
+        repeats_advices: issuer.idempotent_advices,
     };
     EngineConfig {
         repeat_window: settings.day.repeat_window,

@@ -18,6 +18,7 @@ pub fn describe() {
         ("interlock_transactions_total", "Transactions by how they ended"),
         ("interlock_reversals_total", "Attempts at reversals by how they ended"),
         ("interlock_reversals_opened_total", "Reversals that became owed"),
+        ("interlock_advices_total", "Attempts to deliver advices and refunds by how they ended"),
         ("interlock_duplicates_total", "Copies of requests by what became of them"),
         ("interlock_late_answers_total", "Answers of issuers that came late or unasked"),
         ("interlock_undelivered_total", "Approvals certainly not delivered"),
@@ -39,6 +40,7 @@ pub fn describe() {
         ("interlock_in_flight", "Requests without an outcome"),
         ("interlock_link_up", "Links to an issuer's endpoint that are signed on"),
         ("interlock_reversals_owed", "Reversals owed by this node"),
+        ("interlock_advices_owed", "Advices and refunds that this node must deliver"),
         ("interlock_records_waiting", "Records that wait for the store"),
         ("interlock_terminal_connections", "Open connections of terminals"),
     ];
@@ -93,6 +95,10 @@ pub(crate) fn link_known(issuer: &Name, endpoint: &str) {
     for result in ["confirmed", "refused", "unanswered", "withdrawn"] {
         let issuer = issuer.clone();
         counter!("interlock_reversals_total", "issuer" => issuer, "result" => result).increment(0);
+    }
+    for result in ["confirmed", "refused", "unanswered"] {
+        let issuer = issuer.clone();
+        counter!("interlock_advices_total", "issuer" => issuer, "result" => result).increment(0);
     }
 }
 
@@ -156,6 +162,7 @@ pub(crate) fn gauges(gauges: &Gauges, oldest: Duration) {
     };
     set("interlock_in_flight", gauges.in_flight);
     set("interlock_reversals_owed", gauges.reversals_owed);
+    set("interlock_advices_owed", gauges.advices_owed);
     set("interlock_records_waiting", gauges.records_under_way);
     gauge!("interlock_reversal_oldest_seconds").set(oldest);
 }
@@ -188,6 +195,15 @@ const fn name(outcome: TxnOutcome) -> &'static str {
     }
 }
 
+const fn result_name(result: ReversalResult) -> &'static str {
+    match result {
+        ReversalResult::Confirmed => "confirmed",
+        ReversalResult::Refused => "refused",
+        ReversalResult::Unanswered => "unanswered",
+        ReversalResult::Withdrawn => "withdrawn",
+    }
+}
+
 fn unusual(notice: &Notice) {
     match notice {
         Notice::Duplicate(result) => {
@@ -205,14 +221,13 @@ fn unusual(notice: &Notice) {
             counter!("interlock_reversals_opened_total", "issuer" => issuer.clone()).increment(1);
         }
         Notice::Reversal { issuer, result } => {
-            let result = match result {
-                ReversalResult::Confirmed => "confirmed",
-                ReversalResult::Refused => "refused",
-                ReversalResult::Unanswered => "unanswered",
-                ReversalResult::Withdrawn => "withdrawn",
-            };
-            let issuer = issuer.clone();
+            let (issuer, result) = (issuer.clone(), result_name(*result));
             counter!("interlock_reversals_total", "issuer" => issuer, "result" => result)
+                .increment(1);
+        }
+        Notice::Advice { issuer, result } => {
+            let (issuer, result) = (issuer.clone(), result_name(*result));
+            counter!("interlock_advices_total", "issuer" => issuer, "result" => result)
                 .increment(1);
         }
         Notice::Undelivered => counter!("interlock_undelivered_total").increment(1),

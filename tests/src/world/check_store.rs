@@ -25,6 +25,8 @@ const fn may_become(from: RowState, to: RowState) -> bool {
         S::TimedOut => matches!(to, S::TimedOut),
         S::Undone => matches!(to, S::Undone),
         S::ReversedBeforeArrival => matches!(to, S::ReversedBeforeArrival),
+        S::Accepted => matches!(to, S::Accepted | S::Approved | S::Disputed),
+        S::Disputed => matches!(to, S::Disputed),
     }
 }
 
@@ -198,6 +200,9 @@ impl World {
             ObligationCause::Contradicted => entry
                 .is_none_or(|entry| entry.contradictions == 0)
                 .then(|| "the issuer contradicted nothing".to_owned()),
+            ObligationCause::Delivery => {
+                (row.state != RowState::Accepted).then(|| row.state.name().to_owned())
+            }
             ObligationCause::Recovery => {
                 let own = row.node.0 == node as i32 + 1 && row.epoch.0 == self.nodes[node].epoch;
                 own.then(|| "its node lives".to_owned())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use iso8583::{Cause, Code, Kind};
+use iso8583::{Cause, Code};
 use switch_core::{
     AskId, Asked, Card, Day, Digest, Instant, IssuerName, Key, Reply, Request, ReversalRequest,
     Row, TerminalKey, TxnId,
@@ -107,7 +107,7 @@ pub(super) fn request(number: usize, sale: &Sale, waits: &Waits, issuer: IssuerN
         digest: Digest(digest),
         refusal: None,
         issuer: Some(issuer),
-        reversed_on_silence: sale.kind == Kind::Purchase,
+        original: None,
         takes_partial: sale.takes_partial,
         merchant: MERCHANT,
         terminal: terminal_id(sale.terminal),

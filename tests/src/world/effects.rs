@@ -16,10 +16,11 @@ impl World {
         self.trace.line(self.now, || format!("node {node} -> {}", super::show::effect(&effect)));
         match effect {
             Effect::Persist { record, what } => {
-                let lane = usize::from(!matches!(what, Record::Intent(_)));
+                let lane = usize::from(!matches!(what, Record::Intent(_) | Record::Claim(_)));
                 self.nodes[node].lanes[lane].queue.push((record, what));
             }
             Effect::Read(read) => self.read(node, read),
+            Effect::FindOriginal { .. } => {}
             Effect::Forward(forward) => self.forward(node, &forward),
             Effect::Reverse(out) => self.reverse(node, out),
             Effect::Reply { ask, reply } => {

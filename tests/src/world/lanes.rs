@@ -15,6 +15,7 @@ use super::{
 fn about(record: &Record) -> Option<(TxnId, Key)> {
     match record {
         Record::Intent(row) => Some((row.id, row.key)),
+        Record::Claim(claim) => Some((claim.row.id, claim.row.key)),
         Record::Change(change) => Some((change.row.id, change.row.key)),
         Record::Progress(progress) => Some((progress.id, progress.key)),
         Record::Case(_) | Record::Note(_) => None,
@@ -25,6 +26,7 @@ fn about(record: &Record) -> Option<(TxnId, Key)> {
 fn key_of(record: &Record) -> Option<Key> {
     match record {
         Record::Intent(row) => Some(row.key),
+        Record::Claim(claim) => Some(claim.row.key),
         Record::Change(change) => Some(change.row.key),
         Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
     }

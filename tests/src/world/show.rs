@@ -78,6 +78,9 @@ pub(super) fn effect(effect: &Effect) -> String {
 fn text(record: &Record) -> String {
     match record {
         Record::Intent(intent) => format!("intent {}", row(intent)),
+        Record::Claim(claim) => {
+            format!("intent {} claims {} of {}", row(&claim.row), claim.amount, claim.original.0)
+        }
         Record::Change(change) => format!(
             "change {} obligation {:?}",
             row(&change.row),

@@ -242,6 +242,7 @@ impl World {
                     max_in_flight: 100,
                     final_codes: vec![code("00"), code("25")],
                 },
+                repeats_advices: true,
             })
             .collect();
         EngineConfig {

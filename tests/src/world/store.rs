@@ -103,6 +103,7 @@ impl Store {
         Box::new(Found {
             row: row.clone(),
             obligation: self.obligations.get(&row.id).cloned(),
+            claim: None,
             within_horizon: self.within_horizon(row.day, now),
         })
     }
@@ -186,6 +187,7 @@ impl Store {
     ) -> (Persisted, Option<Applied>) {
         match record {
             Record::Intent(row) => self.insert(*row, commit, now),
+            Record::Claim(claim) => self.insert(claim.row, commit, now),
             Record::Change(change) => self.change(*change, by, commit, now),
             Record::Progress(progress) => self.progress(progress, by, commit, now),
             Record::Case(case) => {

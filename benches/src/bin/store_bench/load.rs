@@ -81,7 +81,8 @@ pub(crate) async fn run(url: &str, width: usize, seconds: Duration) -> Result<Ro
         let Some((since, row)) = under_way.remove(&record.0) else { bail!("reported twice") };
         if row.state == RowState::InFlight {
             let row = approved(row, commit.day);
-            let change = Change { row: row.clone(), obligation: None, note: None, case: None };
+            let change =
+                Change { row: row.clone(), obligation: None, note: None, case: None, claim: None };
             outcomes.send(record, Record::Change(Box::new(change)));
             under_way.insert(record.0, (since, row));
             continue;
@@ -149,6 +150,8 @@ fn purchase(lease: &Lease, number: u64) -> Row {
         copies: 0,
         late: 0,
         concluded: None,
+        claimed: 0,
+        claiming: None,
     }
 }
 

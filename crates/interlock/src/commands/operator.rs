@@ -61,6 +61,7 @@ pub(crate) async fn show(options: &Show) -> anyhow::Result<ExitCode> {
     for (title, key, columns) in [
         ("Events", "events", &["at", "what", "detail"][..]),
         ("Cases", "cases", &["kind", "opened", "resolved", "detail"][..]),
+        ("Claims on it", "claims", &["rrn", "amount", "status"][..]),
     ] {
         let items = answer.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if !items.is_empty() {

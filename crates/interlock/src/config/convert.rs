@@ -7,7 +7,7 @@ use switch::config as runtime;
 
 use super::{
     Config,
-    settings::{Issuer, Listener, Reconnect, Reversal},
+    settings::{Issuer, Listener, MerchantLimits, Reconnect, Reversal},
     text::{Framing, Keepalive, Name, ResponseCode},
     value::Count,
 };
@@ -65,6 +65,7 @@ impl Config {
                     name: merchant.name.0.as_ref().map(|name| name.0.clone()),
                     mcc: merchant.mcc.0.as_ref().map(|mcc| mcc.0.clone()),
                     terminals: merchant.terminals.0.iter().map(|t| t.0.clone()).collect(),
+                    limits: limits(&merchant.limits.0),
                 })
                 .collect(),
             parameters: self.parameters(),
@@ -114,7 +115,20 @@ impl Config {
             unknown_codes: codes(&issuer.unknown_codes.0),
             max_per_second: issuer.max_per_second.0,
             reversal: reversal(&issuer.reversal.0),
+            idempotent_advices: issuer.idempotent_advices,
         })
+    }
+}
+
+fn limits(limits: &MerchantLimits) -> runtime::OriginalLimits {
+    fn of<const LOW: u32, const HIGH: u32>(count: Option<Count<LOW, HIGH>>) -> Option<u16> {
+        count.and_then(|count| u16::try_from(count.0).ok())
+    }
+    runtime::OriginalLimits {
+        refund_days: of(limits.refund_days.0),
+        completion_days: of(limits.completion_days.0),
+        completion_percent: of(limits.completion_percent.0),
+        tip_percent: of(limits.tip_percent.0),
     }
 }
 

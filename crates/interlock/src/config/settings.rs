@@ -187,6 +187,8 @@ section! {
         max_per_second: Count<0, 1_000_000> = Default("0");
         /// How reversals are repeated.
         reversal: One<Reversal> = Nothing;
+        /// Whether a repeated advice or refund (0221) counts as the same there; if not, it gets one copy, then a case opens.
+        idempotent_advices: bool = Default("false");
         /// Reserved for issuer keys.
         keys: Reserved = Nothing;
         /// Reserved for TLS.
@@ -245,6 +247,22 @@ section! {
         mcc: Maybe<Digits<4, 4>> = Nothing;
         /// Its terminals, 41; where none is listed, any.
         terminals: List<Printable<8>> = Nothing;
+        /// Its own limits on refunds, completions and tips.
+        limits: One<MerchantLimits> = Nothing;
+    }
+}
+
+section! {
+    /// `limits`: what a merchant's requests may take of their original, where it is not what the dialect says.
+    pub(crate) struct MerchantLimits {
+        /// How many business days old the original of a refund may be.
+        refund_days: Maybe<Count<1, 366>> = Nothing;
+        /// How many business days old the pre-authorisation of a completion or void may be.
+        completion_days: Maybe<Count<1, 366>> = Nothing;
+        /// For how many percent of what was pre-authorised a completion may be.
+        completion_percent: Maybe<Count<100, 1_000>> = Nothing;
+        /// How many percent of what it was a sale with its tip may be.
+        tip_percent: Maybe<Count<100, 1_000>> = Nothing;
     }
 }
 

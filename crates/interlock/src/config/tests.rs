@@ -215,7 +215,7 @@ fn each_fault_is_named_with_its_place() {
         (
             "[[route]]",
             "[routes]\n[[route]]",
-            "x.toml:12: routes: unknown key; expected one of node, day, store, card_data, admin, log, acquirer, listener, issuer, route, merchant",
+            "x.toml:12: routes: unknown key; expected one of node, day, store, card_data, admin, log, parameters, acquirer, listener, issuer, route, merchant",
         ),
         ("[[route]]", "[node\n[[route]]", "x.toml:12: not TOML: unclosed table, expected `]`"),
     ];

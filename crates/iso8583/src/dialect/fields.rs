@@ -3,13 +3,16 @@
 use toml::Value;
 
 use super::faults::{Faults, Section, one_of};
-use crate::field::{Content, Encoding, FieldSpec, Length, Padding, Part, Prefix, Privacy};
+use crate::field::{
+    Content, Counts, Encoding, FieldSpec, Length, LengthEncoding, Padding, Part, Prefix, Privacy,
+    said,
+};
 
 /// How a content is written unless its field says otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Defaults {
     encodings: [(Content, Encoding); 6],
-    prefix_bcd: bool,
+    prefix: LengthEncoding,
 }
 
 impl Defaults {
@@ -27,12 +30,12 @@ fn encodings() -> String {
     one_of(Encoding::ALL.iter().map(|encoding| encoding.name()))
 }
 
-fn bcd_or_ascii(name: &str) -> Option<bool> {
-    match name {
-        "bcd" => Some(true),
-        "ascii" => Some(false),
-        _ => None,
-    }
+fn length_encoding(name: &str) -> Option<LengthEncoding> {
+    LengthEncoding::ALL.iter().copied().find(|encoding| encoding.name() == name)
+}
+
+fn length_encodings() -> String {
+    one_of(LengthEncoding::ALL.iter().map(|encoding| encoding.name()))
 }
 
 /// The section `[encoding]`: an encoding by content, and that of length prefixes.
@@ -55,7 +58,7 @@ pub(super) fn defaults(section: Option<Section>, faults: &mut Faults) -> Default
     ];
     let mut defaults = Defaults {
         encodings: contents.map(|content| (content, usual(content))),
-        prefix_bcd: false,
+        prefix: LengthEncoding::Ascii,
     };
     let Some(mut section) = section else { return defaults };
     for row in &mut defaults.encodings {
@@ -65,9 +68,8 @@ pub(super) fn defaults(section: Option<Section>, faults: &mut Faults) -> Default
             row.1 = found;
         }
     }
-    let expected = one_of(["ascii", "bcd"]);
-    if let Some(bcd) = section.text("prefix", &expected, faults, bcd_or_ascii) {
-        defaults.prefix_bcd = bcd;
+    if let Some(prefix) = section.text("prefix", &length_encodings(), faults, length_encoding) {
+        defaults.prefix = prefix;
     }
     section.end(faults);
     defaults
@@ -116,15 +118,17 @@ fn one(
     }
     let content = section.text("content", &contents, faults, by_name);
     let own = section.text("encoding", &encodings(), faults, encoding);
-    let length = length(section, defaults, faults);
+    // a content that is not known has been said; its length is read all the same, for its own faults
+    let known = content.unwrap_or(Content::Text);
+    let written = own.unwrap_or_else(|| defaults.encoding(known));
+    let length = length(section, (known, written), defaults, faults);
     let padding = padding(section, faults);
     let tlv = section.flag("tlv", faults).unwrap_or(false);
     let parts = parts(section, faults);
     let privacies = one_of(Privacy::ALL.iter().map(|privacy| privacy.name()));
     let by_name = |name: &str| Privacy::ALL.iter().copied().find(|p| p.name() == name);
     let privacy = section.text("privacy", &privacies, faults, by_name);
-    let content = content?;
-    let encoding = own.unwrap_or_else(|| defaults.encoding(content));
+    let (content, encoding) = (content?, written);
     if !content.allows(encoding) {
         let message = format!("{} cannot be written in {}", content.name(), encoding.name());
         faults.add(section.key("encoding"), message);
@@ -163,30 +167,38 @@ const fn usual_privacy(content: Content, encoding: Encoding) -> Privacy {
     }
 }
 
-/// Either `length` (fixed), or `max` with `prefix` (digits of the length prefix) and its form.
-fn length(section: &mut Section, defaults: Defaults, faults: &mut Faults) -> Option<Length> {
+/// Either `length` (fixed), or `max` with `prefix` (digits of the length prefix, bytes of a binary one) and
+/// its form.
+fn length(
+    section: &mut Section,
+    (content, encoding): (Content, Encoding),
+    defaults: Defaults,
+    faults: &mut Faults,
+) -> Option<Length> {
     let fixed = section.number("length", 1..=9999, faults);
     let max = section.number("max", 1..=65_535, faults);
     let digits = section.number("prefix", 1..=6, faults);
-    let expected = one_of(["ascii", "bcd"]);
-    let bcd = section.text("prefix_encoding", &expected, faults, bcd_or_ascii);
-    let counts = one_of(["units", "nibbles"]);
-    let nibbles = section.text("prefix_counts", &counts, faults, |name| match name {
-        "units" => Some(false),
-        "nibbles" => Some(true),
-        _ => None,
+    let own = section.text("prefix_encoding", &length_encodings(), faults, length_encoding);
+    let counts = one_of(Counts::ALL.iter().map(|counts| counts.name()));
+    let counts = section.text("prefix_counts", &counts, faults, |name| {
+        Counts::ALL.iter().copied().find(|counts| counts.name() == name)
     });
     match (fixed, max, digits) {
         (Some(length), None, None) => Some(Length::Fixed(length)),
         (None, Some(max), Some(digits)) => {
             let prefix = Prefix {
                 digits: u8::try_from(digits).unwrap_or(6),
-                bcd: bcd.unwrap_or(defaults.prefix_bcd),
-                nibbles: nibbles.unwrap_or(false),
+                encoding: own.unwrap_or(defaults.prefix),
+                counts: counts.unwrap_or(Counts::Units),
             };
-            let said = if prefix.nibbles { usize::from(max) * 2 } else { usize::from(max) };
+            let binary = prefix.encoding == LengthEncoding::Binary;
+            if binary && digits > 2 {
+                faults.add(section.key("prefix"), "a binary prefix has 1 or 2 bytes");
+            }
+            let said = said(content, encoding, prefix.counts, max.into());
             if said > prefix.largest() {
-                let message = format!("a prefix of {digits} digits cannot say {said}");
+                let unit = if binary { "bytes" } else { "digits" };
+                let message = format!("a prefix of {digits} {unit} cannot say {said}");
                 faults.add(section.key("max"), message);
             }
             Some(Length::Variable { prefix, max })

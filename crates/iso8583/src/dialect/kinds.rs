@@ -65,7 +65,22 @@ fn agrees(
     found.is_none_or(|found| found.get(..digits).unwrap_or(&found) == wanted.as_bytes())
 }
 
-fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow, condition: bool) -> bool {
+/// What of a message must agree with a row beside its message type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// All that tells kinds apart.
+    Whole,
+    /// What a reversal repeats of its original: it has a network code (24 in 1993) of its own.
+    Original,
+}
+
+fn details_agree(
+    dialect: &Dialect,
+    message: &Message,
+    row: &KindRow,
+    look: Look,
+    condition: bool,
+) -> bool {
     let at = dialect.elements();
     let network = || {
         row.network_codes.is_empty()
@@ -75,7 +90,7 @@ fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow, condition:
     agrees(dialect, message, Some(at.processing_code), row.processing_code.as_deref(), 2)
         && (!condition || agrees(dialect, message, at.condition, row.condition.as_deref(), 9))
         && agrees(dialect, message, at.type_code, row.type_code.as_deref(), 9)
-        && network()
+        && (look == Look::Original || network())
 }
 
 /// The first of these rows that nothing in the message speaks against. Where no type (60.1) tells kinds apart, a
@@ -83,10 +98,11 @@ fn details_agree(dialect: &Dialect, message: &Message, row: &KindRow, condition:
 fn first<'d>(
     dialect: &'d Dialect,
     message: &Message,
+    look: Look,
     of: impl Fn(&KindRow) -> bool,
 ) -> Option<&'d KindRow> {
     let rows = || dialect.kinds().iter().filter(|row| of(row));
-    let found = rows().find(|row| details_agree(dialect, message, row, true));
+    let found = rows().find(|row| details_agree(dialect, message, row, look, true));
     if found.is_some() || dialect.elements().type_code.is_some() {
         return found;
     }
@@ -97,18 +113,18 @@ fn first<'d>(
     if rows().any(named) {
         return None;
     }
-    rows().find(|row| details_agree(dialect, message, row, false))
+    rows().find(|row| details_agree(dialect, message, row, look, false))
 }
 
 pub(super) fn find<'d>(dialect: &'d Dialect, message: &Message) -> Option<&'d KindRow> {
     let mti = message.mti().first_copy();
-    first(dialect, message, |row| row.mti == mti)
+    first(dialect, message, Look::Whole, |row| row.mti == mti)
 }
 
 pub(super) fn find_original<'d>(dialect: &'d Dialect, reversal: &Message) -> Option<&'d KindRow> {
     let mti = dialect.original_of(reversal).and_then(|original| original.mti);
     let mti = mti.map(Mti::first_copy);
-    first(dialect, reversal, |row| {
+    first(dialect, reversal, Look::Original, |row| {
         row.kind.is_transaction()
             && row.processing_code.is_some()
             && mti.is_none_or(|mti| row.mti == mti)

@@ -92,6 +92,20 @@ pub struct Meaning {
     pub zh: String,
     /// Whether to try again.
     pub retry: Retry,
+    /// In a later version of the standard, the codes of the 1987 version that it stands for; it becomes the
+    /// first of them. A code of the 1987 version has none.
+    pub iso87: Vec<Code>,
+}
+
+/// `iso87 = ["92", "15"]`
+fn iso87(row: &mut Section, faults: &mut Faults) -> Vec<Code> {
+    let Some(list) = row.list("iso87", faults) else { return Vec::new() };
+    let codes: Option<Vec<Code>> =
+        list.iter().map(|value| Code::new(value.as_str()?).ok()).collect();
+    codes.filter(|codes| !codes.is_empty()).unwrap_or_else(|| {
+        faults.add(row.key("iso87"), "a list of response codes expected");
+        Vec::new()
+    })
 }
 
 /// The section `[codes]`, sorted by code.
@@ -117,6 +131,7 @@ pub(super) fn meanings(section: Option<Section>, faults: &mut Faults) -> Vec<(Co
         let retry = row.text("retry", &verdicts, faults, |name| {
             Retry::ALL.iter().copied().find(|retry| retry.name() == name)
         });
+        let iso87 = iso87(&mut row, faults);
         let code = Code::new(&name);
         if let Err(error) = code {
             faults.add(format!("codes.{name}"), error.to_string());
@@ -124,7 +139,7 @@ pub(super) fn meanings(section: Option<Section>, faults: &mut Faults) -> Vec<(Co
         if let (Ok(code), Some(class), Some(en), Some(zh), Some(retry)) =
             (code, class, en, zh, retry)
         {
-            meanings.push((code, Meaning { class, en, zh, retry }));
+            meanings.push((code, Meaning { class, en, zh, retry, iso87 }));
         }
         row.end(faults);
     }

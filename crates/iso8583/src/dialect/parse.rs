@@ -6,12 +6,13 @@ use toml::{Table, Value};
 
 use super::faults::{DialectError, Faults, Section, one_of};
 use super::{
-    Dialect, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, meaning, shipped,
+    Dialect, Elements, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, meaning,
+    shipped,
 };
 use crate::cause::Cause;
 use crate::code::Code;
 use crate::digits::from_hex;
-use crate::field::FieldSpec;
+use crate::field::{Encoding, FieldSpec};
 use crate::framing::Framing;
 use crate::header::{Header, HeaderLayout};
 use crate::plan::Plan;
@@ -97,7 +98,8 @@ fn table(text: &str, faults: &mut Faults) -> Option<Table> {
         faults.add("base", format!("{} expected", one_of(shipped::SHIPPED.iter().copied())));
         return None;
     };
-    let mut whole = under.parse::<Table>().ok()?;
+    // a shipped dialect may have a base too, which stands before it in the list: this ends
+    let mut whole = self::table(under, faults)?;
     overlay(&mut whole, table, 0);
     Some(whole)
 }
@@ -124,30 +126,26 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         file.missing("framing", &framings, faults);
     }
     let framing = file.text("framing", &framings, faults, Framing::from_name);
-    let mti_is_bcd = file.text("mti", &one_of(["ascii", "bcd"]), faults, |name| match name {
-        "bcd" => Some(true),
-        "ascii" => Some(false),
-        _ => None,
-    });
-    let (bitmap_is_hex, secondary) = bitmap(file.section("bitmap", faults), faults);
+    let mti = encoding_of(&mut file, "mti", MTI, faults);
+    let (bitmap_encoding, secondary) = bitmap(file.section("bitmap", faults), faults);
     let (header, usual_header) = header(file.section("header", faults), faults);
     let defaults = fields::defaults(file.section("encoding", faults), faults);
     let fields = fields::fields(file.section("fields", faults), defaults, faults);
     let elements = identity::elements(file.section("elements", faults), &fields, faults);
     let echoed = file.field_numbers("echoed", faults).unwrap_or_default();
     let kinds = kinds::kinds(file.list("kind", faults), &echoed, faults);
-    let causes = causes(file.section("causes", faults), faults);
+    let (causes, done) = causes(file.section("causes", faults), faults);
     let meanings = meaning::meanings(file.section("codes", faults), faults);
     let reversal = reversal(&mut file, faults);
     file.end(faults);
-    known_fields(&fields, &echoed, &kinds, &reversal, faults);
+    known_fields(&fields, &elements, &echoed, (&kinds, &reversal), faults);
     Dialect {
         name: name.to_owned(),
         framing: framing.unwrap_or(Framing::Len2),
         header,
         usual_header,
-        mti_is_bcd: mti_is_bcd.unwrap_or(false),
-        bitmap_is_hex,
+        mti_encoding: mti.unwrap_or(Encoding::Ascii),
+        bitmap_encoding,
         secondary,
         plans: Plan::table(&fields),
         elements,
@@ -157,6 +155,7 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         rows: kinds::places(&kinds),
         kinds,
         causes: by_number(&causes),
+        done,
         meanings,
         reversal,
     }
@@ -165,9 +164,9 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
 /// Every field that a list names must be one of the dialect.
 fn known_fields(
     fields: &[Option<FieldSpec>],
+    elements: &Elements,
     echoed: &[u8],
-    kinds: &[KindRow],
-    reversal: &ReversalPolicy,
+    (kinds, reversal): (&[KindRow], &ReversalPolicy),
     faults: &mut Faults,
 ) {
     let mut all = |key: String, numbers: &[u8]| {
@@ -178,8 +177,12 @@ fn known_fields(
     };
     all("echoed".to_owned(), echoed);
     all("reversal_fields".to_owned(), &reversal.fields);
+    if reversal.reason.is_some() {
+        all("reversal_reason_field".to_owned(), &[reversal.reason_field]);
+    }
     if reversal.original_elements {
-        all("reversal_original_elements".to_owned(), &[90]);
+        let at = elements.original_elements.map_or(90, |element| element.field);
+        all("reversal_original_elements".to_owned(), &[at]);
     }
     for (index, row) in kinds.iter().enumerate() {
         all(format!("kind[{index}].required"), &row.required);
@@ -189,17 +192,31 @@ fn known_fields(
     }
 }
 
-/// `[bitmap]`: `encoding = "raw" | "hex"`, `secondary = "never" | "on-bit-1" | "always"`.
-fn bitmap(section: Option<Section>, faults: &mut Faults) -> (bool, Secondary) {
+/// How a message type may be written.
+const MTI: &[Encoding] = &[Encoding::Ascii, Encoding::Bcd, Encoding::Ebcdic];
+/// How bitmaps may be written.
+const BITMAP: &[Encoding] = &[Encoding::Raw, Encoding::Hex, Encoding::EbcdicHex];
+
+/// One of some encodings.
+fn encoding_of(
+    section: &mut Section,
+    key: &str,
+    some: &[Encoding],
+    faults: &mut Faults,
+) -> Option<Encoding> {
+    let expected = one_of(some.iter().map(|encoding| encoding.name()));
+    section.text(key, &expected, faults, |name| {
+        some.iter().copied().find(|encoding| encoding.name() == name)
+    })
+}
+
+/// `[bitmap]`: `encoding = "raw" | "hex" | "ebcdic-hex"`, `secondary = "never" | "on-bit-1" | "always"`.
+fn bitmap(section: Option<Section>, faults: &mut Faults) -> (Encoding, Secondary) {
     let Some(mut section) = section else {
         faults.add("bitmap", "a table expected, found nothing");
-        return (false, Secondary::Never);
+        return (Encoding::Raw, Secondary::Never);
     };
-    let hex = section.text("encoding", &one_of(["raw", "hex"]), faults, |name| match name {
-        "raw" => Some(false),
-        "hex" => Some(true),
-        _ => None,
-    });
+    let encoding = encoding_of(&mut section, "encoding", BITMAP, faults);
     let expected = one_of(["never", "on-bit-1", "always"]);
     let secondary = section.text("secondary", &expected, faults, |name| match name {
         "never" => Some(Secondary::Never),
@@ -208,7 +225,7 @@ fn bitmap(section: Option<Section>, faults: &mut Faults) -> (bool, Secondary) {
         _ => None,
     });
     section.end(faults);
-    (hex.unwrap_or(false), secondary.unwrap_or(Secondary::OnBit1))
+    (encoding.unwrap_or(Encoding::Raw), secondary.unwrap_or(Secondary::OnBit1))
 }
 
 /// `[header]`: the parts that a header has, each with the bytes that we put there ourselves.
@@ -232,8 +249,12 @@ fn header(section: Option<Section>, faults: &mut Faults) -> (HeaderLayout, Optio
     (layout, Header::read(layout, &bytes).filter(|_| !layout.is_empty()))
 }
 
-/// `[causes]`: a response code for each cause but the issuer's own.
-fn causes(section: Option<Section>, faults: &mut Faults) -> Vec<(Cause, Code)> {
+/// `[causes]`: a response code for each cause but the issuer's own; and for a reversal and a network
+/// management message that is done, where that is not the code of [`Cause::Done`].
+fn causes(
+    section: Option<Section>,
+    faults: &mut Faults,
+) -> (Vec<(Cause, Code)>, [Option<Code>; 2]) {
     let mut section = section.unwrap_or_else(|| Section::new("causes", Table::new()));
     let mut causes = Vec::new();
     let expected = "a response code of two to four letters or digits";
@@ -244,8 +265,10 @@ fn causes(section: Option<Section>, faults: &mut Faults) -> Vec<(Cause, Code)> {
         let code = section.text(cause.name(), expected, faults, |text| Code::new(text).ok());
         causes.extend(code.map(|code| (cause, code)));
     }
+    let done = ["reversal-done", "network-done"]
+        .map(|name| section.text(name, expected, faults, |text| Code::new(text).ok()));
     section.end(faults);
-    causes
+    (causes, done)
 }
 
 /// The codes by the number of their cause; one that has none has that of [`Cause::SystemDown`].
@@ -259,6 +282,7 @@ fn by_number(causes: &[(Cause, Code)]) -> [Code; 32] {
 fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
     let code = |text: &str| Code::new(text).ok();
     let reason = file.text("reversal_reason", "a response code", faults, code);
+    let reason_field = file.number("reversal_reason_field", 2..=128, faults);
     let stans = one_of(["own", "original"]);
     let own_stan = file.text("reversal_stan", &stans, faults, |name| match name {
         "own" => Some(true),
@@ -269,6 +293,7 @@ fn reversal(file: &mut Section, faults: &mut Faults) -> ReversalPolicy {
     let fields = file.field_numbers("reversal_fields", faults);
     ReversalPolicy {
         reason,
+        reason_field: reason_field.and_then(|field| u8::try_from(field).ok()).unwrap_or(39),
         own_stan: own_stan.unwrap_or(false),
         original_elements: original_elements.unwrap_or(false),
         fields: fields.unwrap_or_default(),
@@ -291,7 +316,7 @@ mod tests {
     #[test]
     fn all_faults_are_said_at_once_with_their_keys() {
         check("framing = ", &["TOML parse error at line 1"]);
-        check("base = \"no-such\"", &["base: one of \"cup-pos\", \"iso87-ascii\" expected"]);
+        check("base = \"no-such\"", &["base: one of \"cup-pos\", \"iso87-ascii\", "]);
         check(
             r#"
             base = "cup-pos"

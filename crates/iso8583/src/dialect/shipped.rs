@@ -3,13 +3,17 @@
 use super::Dialect;
 
 /// Their names.
-pub const SHIPPED: &[&str] = &["cup-pos", "iso87-ascii"];
+pub const SHIPPED: &[&str] =
+    &["cup-pos", "iso87-ascii", "iso87-binary", "iso87-ebcdic", "iso93-ascii"];
 
 /// The text of a shipped dialect's file.
 pub(super) fn text(name: &str) -> Option<&'static str> {
     match name {
         "cup-pos" => Some(include_str!("../../../../config/dialects/cup-pos.toml")),
         "iso87-ascii" => Some(include_str!("../../../../config/dialects/iso87-ascii.toml")),
+        "iso87-binary" => Some(include_str!("../../../../config/dialects/iso87-binary.toml")),
+        "iso87-ebcdic" => Some(include_str!("../../../../config/dialects/iso87-ebcdic.toml")),
+        "iso93-ascii" => Some(include_str!("../../../../config/dialects/iso93-ascii.toml")),
         _ => None,
     }
 }

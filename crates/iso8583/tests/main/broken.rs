@@ -73,6 +73,84 @@ fn broken_text_messages() {
     }
 }
 
+/// `<text>` stands for the bytes of a text in the dialect, the rest is hexadecimal.
+fn check_in(name: &str, message: &str, field: Option<&str>, offset: u64, kind: &str) {
+    let error = decode_line(&dialect(name), message, false, true).expect_err(message);
+    let expected = (field.map(str::to_owned), Some(offset), kind.to_owned());
+    assert_eq!(fault(&error), expected, "{name} {message}: {error}");
+}
+
+#[test]
+fn broken_messages_of_the_other_dialects() {
+    // message type and bitmap, then the fault
+    for (message, field, offset, kind) in [
+        ("02", None, 0, "mti"),
+        ("02002000000000000000", Some("3"), 10, "truncated"),
+        ("0200200000000000000000000A", Some("3"), 12, "digits"),
+        // a digit in the place of the filler
+        ("020000000200000000001001", Some("23"), 10, "digits"),
+        ("02000000001000000000E700000012", Some("28"), 10, "text"),
+        ("02000000001000000000430000001A", Some("28"), 14, "digits"),
+        ("02000000000000000200000382023900", Some("55"), 12, "tlv"),
+        ("0200C0000000000000008000000000000000", None, 10, "bitmap"),
+    ] {
+        check_in("iso87-binary", message, field, offset, kind);
+    }
+    let zeros = |count| "F0".repeat(count);
+    for (message, field, offset, kind) in [
+        ("F0F2F0".to_owned(), None, 0, "mti"),
+        ("F0F2C1F0".to_owned(), None, 0, "mti"),
+        ("30323030".to_owned(), None, 0, "mti"),
+        (format!("F0F2F0F0{}30", zeros(15)), None, 19, "bitmap"),
+        (format!("F0F2F0F0{}81", zeros(15)), None, 19, "bitmap"),
+        (format!("F0F2F0F0F2{}F0F0F0F0F0C1", zeros(15)), Some("3"), 25, "digits"),
+        (format!("F0F2F0F0F4{}F0C1", zeros(15)), Some("2"), 20, "length"),
+        (format!("F0F2F0F0F4{}F2F0{}", zeros(15), zeros(20)), Some("2"), 20, "length"),
+        (format!("F0F2F0F0{}F0", zeros(16)), None, 20, "trailing"),
+        (format!("F0F2F0F0{}F1{}E7{}", zeros(6), zeros(9), zeros(8)), Some("28"), 20, "text"),
+        (format!("F0F2F0F0{}F1{}{}C7", zeros(12), zeros(3), zeros(15)), Some("52"), 35, "hex"),
+        (format!("F0F2F0F0{}F8{}{}00", zeros(9), zeros(6), zeros(11)), Some("37"), 31, "text"),
+    ] {
+        check_in("iso87-ebcdic", &message, field, offset, kind);
+    }
+}
+
+#[test]
+fn messages_of_1993_are_told_apart() {
+    let iso = dialect("iso93-ascii");
+    for (mti, code, function, kind) in [
+        ("1200", "000000", "200", Some(Kind::Purchase)),
+        ("1201", "000000", "200", Some(Kind::Purchase)),
+        ("1200", "310000", "200", Some(Kind::BalanceEnquiry)),
+        ("1200", "020000", "200", Some(Kind::Void)),
+        ("1100", "000000", "100", Some(Kind::PreAuthorisation)),
+        ("1100", "020000", "100", Some(Kind::PreAuthorisationVoid)),
+        ("1200", "190000", "201", Some(Kind::Completion)),
+        ("1200", "290000", "201", Some(Kind::CompletionVoid)),
+        ("1220", "000000", "201", Some(Kind::CompletionAdvice)),
+        ("1220", "200000", "200", Some(Kind::Refund)),
+        ("1200", "000000", "203", None),
+        ("0200", "000000", "200", None),
+    ] {
+        let message = cup_message(mti, &[(3, code), (24, function)]);
+        assert_eq!(iso.kind_of(&message).map(|row| row.kind), kind, "{mti} {code} {function}");
+        let original = format!("{mti}00077726112722451600");
+        let fields = [(3, code), (11, "000888"), (24, "400"), (56, &*original)];
+        let reversal = cup_message("1421", &fields);
+        assert_eq!(iso.kind_of(&reversal).map(|row| row.kind), Some(Kind::Reversal));
+        assert_eq!(iso.original_of(&reversal).expect("56").stan.number(), 777);
+        if kind.is_some() {
+            assert_eq!(iso.original_kind_of(&reversal).map(|row| row.kind), kind);
+        }
+    }
+    for (code, kind) in [("831", Kind::Echo), ("801", Kind::SignOn), ("802", Kind::SignOff)] {
+        for mti in ["1804", "1805"] {
+            let message = cup_message(mti, &[(24, code)]);
+            assert_eq!(iso.kind_of(&message).map(|row| row.kind), Some(kind));
+        }
+    }
+}
+
 #[test]
 fn broken_lengths_and_lines() {
     let cup = dialect("cup-pos");
@@ -305,7 +383,8 @@ fn a_reversal_names_its_original() {
 fn causes_and_codes_have_their_meaning() {
     for name in iso8583::SHIPPED {
         let dialect = dialect(name);
-        for (cause, code) in [(Cause::NoAnswer, "98"), (Cause::WrongMac, "A0"), (Cause::Done, "00")]
+        let codes = if *name == "iso93-ascii" { ["911", "916", "000"] } else { ["98", "A0", "00"] };
+        for (cause, code) in [Cause::NoAnswer, Cause::WrongMac, Cause::Done].into_iter().zip(codes)
         {
             assert_eq!(dialect.code_for(cause).as_str(), code);
         }

@@ -28,6 +28,79 @@ fn rows(table: &str) -> Vec<Row> {
     table.lines().skip(1).map(row).collect()
 }
 
+/// How a dialect writes, as this file knows it.
+#[derive(Clone, Copy, PartialEq)]
+enum Wire {
+    Cup,
+    Ascii,
+    Binary,
+    Ebcdic,
+    Version93,
+}
+
+impl Wire {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Cup, "cup-pos"),
+        (Self::Ascii, "iso87-ascii"),
+        (Self::Binary, "iso87-binary"),
+        (Self::Ebcdic, "iso87-ebcdic"),
+        (Self::Version93, "iso93-ascii"),
+    ];
+
+    fn packs(self) -> bool {
+        matches!(self, Self::Cup | Self::Binary)
+    }
+
+    /// Which side an odd digit of a field is filled on: left or not.
+    fn left(self, row: &Row) -> bool {
+        match self {
+            Self::Binary => row.prefix == 0,
+            _ => row.bit == 23,
+        }
+    }
+
+    /// Text of ASCII as bytes.
+    fn text(self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Ebcdic => text.chars().map(ebcdic).collect(),
+            _ => text.as_bytes().to_vec(),
+        }
+    }
+
+    /// Digits that stand before a field or a message, packed or not.
+    fn digits(self, digits: &str) -> Vec<u8> {
+        if self.packs() { bcd(digits, true) } else { self.text(digits) }
+    }
+}
+
+/// The byte of a character in EBCDIC, of the rows as they are printed in its code page.
+fn ebcdic(character: char) -> u8 {
+    const ROWS: &[(u8, &str)] = &[
+        (0x40, " "),
+        (0x4B, ".<(+|&"),
+        (0x50, "&"),
+        (0x5B, "$*);"),
+        (0x60, "-/"),
+        (0x6B, ",%_>?"),
+        (0x79, "`:#@'=\""),
+        (0x81, "abcdefghi"),
+        (0x91, "jklmnopqr"),
+        (0xA1, "~stuvwxyz"),
+        (0xC0, "{ABCDEFGHI"),
+        (0xD0, "}JKLMNOPQR"),
+        (0xE2, "STUVWXYZ"),
+        (0xF0, "0123456789"),
+    ];
+    if character == '\\' {
+        return 0xE0;
+    }
+    let place = |(first, row): &(u8, &str)| {
+        let at = row.chars().position(|other| other == character)?;
+        Some(first + u8::try_from(at).expect("a short row"))
+    };
+    ROWS.iter().rev().find_map(place).expect("a character of the rows")
+}
+
 /// Numbers that look random and come again from the same seed.
 struct Dice(u64);
 
@@ -86,27 +159,33 @@ fn bcd(digits: &str, left: bool) -> Vec<u8> {
 }
 
 /// The JSON value of a field, its bytes, and its length as a prefix counts it.
-fn value(row: &Row, cup: bool, dice: &mut Dice) -> (String, Vec<u8>, usize) {
+fn value(row: &Row, wire: Wire, dice: &mut Dice) -> (String, Vec<u8>, usize) {
     // mostly short, now and then as long as may be
     let longest = if dice.roll(12) == 0 { row.length } else { row.length.min(40) };
     let length = if row.prefix == 0 { row.length } else { dice.roll(longest + 1) };
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let ascii = |text: String| (quoted(&text), text.clone().into_bytes(), text.len());
+    let plain = |text: String| (quoted(&text), wire.text(&text), text.len());
     match row.content.as_str() {
         "n" | "z" => {
             let mut text = dice.text(DIGITS, length);
             if row.content == "z" && length > 20 {
                 text.replace_range(16..17, "=");
             }
-            let bytes = if cup { bcd(&text, row.bit == 23) } else { text.clone().into_bytes() };
+            let bytes = if wire.packs() { bcd(&text, wire.left(row)) } else { wire.text(&text) };
             (quoted(&text), bytes, length)
         }
-        "x+n" => ascii(dice.text(b"CD", 1) + &dice.text(DIGITS, length - 1)),
-        "an" => ascii(dice.text(ALNUM, length)),
-        "ans" => ascii(dice.text(ANY, length)),
-        "b" => {
+        "x+n" => {
+            let (sign, digits) = (dice.text(b"CD", 1), dice.text(DIGITS, length - 1));
+            let mut bytes = wire.text(&sign);
+            bytes.extend(wire.digits(&digits));
+            (quoted(&(sign + &digits)), bytes, length)
+        }
+        "an" => plain(dice.text(ALNUM, length)),
+        "ans" => plain(dice.text(ANY, length)),
+        "b" | "raw" => {
             let text = dice.text(HEX, length * 2);
-            let bytes = if cup { unhex(&text) } else { text.clone().into_bytes() };
+            let raw = wire.packs() || row.content == "raw";
+            let bytes = if raw { unhex(&text) } else { wire.text(&text) };
             (quoted(&text), bytes, length)
         }
         "gbk" => {
@@ -143,25 +222,30 @@ fn value(row: &Row, cup: bool, dice: &mut Dice) -> (String, Vec<u8>, usize) {
     }
 }
 
-fn sample(cup: bool, seed: u64) -> Sample {
+fn sample(wire: Wire, seed: u64) -> Sample {
     let mut dice = Dice(seed | 1);
     for _ in 0..8 {
         dice.roll(2);
     }
-    let table =
-        if cup { include_str!("../data/cup_pos.csv") } else { include_str!("../data/iso87.csv") };
+    let table = match wire {
+        Wire::Cup => include_str!("../data/cup_pos.csv"),
+        Wire::Ascii | Wire::Binary | Wire::Ebcdic => include_str!("../data/iso87.csv"),
+        Wire::Version93 => include_str!("../data/iso93.csv"),
+    };
     let often = dice.roll(4) + 1;
     let (mut bits, mut body, mut fields) = ([false; 129], Vec::new(), String::new());
-    for row in rows(table) {
+    for mut row in rows(table) {
         if dice.roll(5) > often {
             continue;
         }
+        if wire == Wire::Binary && row.bit == 55 {
+            "tlv".clone_into(&mut row.content);
+        }
         bits[usize::from(row.bit)] = true;
-        let (json, bytes, length) = value(&row, cup, &mut dice);
-        match (row.prefix, cup) {
-            (0, _) => {}
-            (digits, true) => body.extend(bcd(&format!("{length:0digits$}"), true)),
-            (digits, false) => body.extend(format!("{length:0digits$}").into_bytes()),
+        let (json, bytes, length) = value(&row, wire, &mut dice);
+        match row.prefix {
+            0 => {}
+            digits => body.extend(wire.digits(&format!("{length:0digits$}"))),
         }
         body.extend(bytes);
         let _ = write!(fields, ",\"{}\":{json}", row.bit);
@@ -172,27 +256,28 @@ fn sample(cup: bool, seed: u64) -> Sample {
         .chunks(8)
         .map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit)))
         .collect();
-    let mti = ["0200", "0210", "0400", "0401", "0800", "0830"][dice.roll(6)];
-    let fields = fields.trim_start_matches(',');
-    if cup {
+    let mti = ["0200", "0210", "0400", "0401", "0800", "0830", "1200", "1814"][dice.roll(8)];
+    let bitmap = if wire.packs() { bitmap } else { wire.text(&hex(&bitmap)) };
+    let bytes = [wire.digits(mti), bitmap, body].concat();
+    let (_, name) = Wire::ALL.into_iter().find(|row| row.0 == wire).expect("one of all");
+    let (mut header, mut before) = (String::new(), String::new());
+    if wire == Wire::Cup {
         let (tpdu, head) = (format!("60{}", dice.text(DIGITS, 8)), dice.text(DIGITS, 12));
-        let bytes = [unhex(&tpdu), unhex(&head), unhex(mti), bitmap, body].concat();
-        let header = format!("{{\"tpdu\":\"{tpdu}\",\"head\":\"{head}\"}}");
-        let json = format!(
-            "{{\"dialect\":\"cup-pos\",\"header\":{header},\"mti\":\"{mti}\",\"fields\":{{{fields}}}}}"
-        );
-        Sample { json, bytes }
-    } else {
-        let bytes = [mti.as_bytes(), hex(&bitmap).as_bytes(), &body].concat();
-        let json =
-            format!("{{\"dialect\":\"iso87-ascii\",\"mti\":\"{mti}\",\"fields\":{{{fields}}}}}");
-        Sample { json, bytes }
+        header = format!(",\"header\":{{\"tpdu\":\"{tpdu}\",\"head\":\"{head}\"}}");
+        before = tpdu + &head;
+    }
+    let fields = fields.trim_start_matches(',');
+    Sample {
+        json: format!(
+            "{{\"dialect\":\"{name}\"{header},\"mti\":\"{mti}\",\"fields\":{{{fields}}}}}"
+        ),
+        bytes: [unhex(&before), bytes].concat(),
     }
 }
 
-fn dialects() -> [(bool, Dialect); 2] {
-    let shipped = |name| Dialect::shipped(name).expect("shipped");
-    [(true, shipped("cup-pos")), (false, shipped("iso87-ascii"))]
+fn dialects() -> [(Wire, Dialect); 5] {
+    assert_eq!(iso8583::SHIPPED.len(), Wire::ALL.len());
+    Wire::ALL.map(|(wire, name)| (wire, Dialect::shipped(name).expect("shipped")))
 }
 
 /// Decoding ends without a panic; a fault lies inside the bytes; what is a message encodes to its bytes.
@@ -223,8 +308,8 @@ fn random_messages_decode_right_and_encode_back() {
     let config = ProptestConfig { cases: 80, failure_persistence: None, ..Default::default() };
     let dialects = dialects();
     proptest!(config, |(seed in any::<u64>())| {
-        for (cup, dialect) in &dialects {
-            let Sample { json, bytes } = sample(*cup, seed);
+        for (wire, dialect) in &dialects {
+            let Sample { json, bytes } = sample(*wire, seed);
             let decoded = decode_line(dialect, &hex(&bytes), false, true);
             prop_assert_eq!(decoded.as_deref(), Ok(json.as_str()));
             let encoded = encode_line(dialect, &json, false);
@@ -236,9 +321,9 @@ fn random_messages_decode_right_and_encode_back() {
 
 #[test]
 fn messages_cut_off_or_too_long_are_errors() {
-    for (cup, dialect) in dialects() {
+    for (wire, dialect) in dialects() {
         for seed in 1_u64..6 {
-            let bytes = sample(cup, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).bytes;
+            let bytes = sample(wire, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).bytes;
             // every cut of the beginning, and some of the rest
             for length in (0..bytes.len()).filter(|at| *at < 90 || at % 41 == 0) {
                 let cut = bytes.get(..length).expect("shorter");
@@ -257,8 +342,8 @@ fn altered_and_random_bytes_never_panic() {
     let changes = prop::collection::vec(change, 1..6);
     let noise = prop::collection::vec(any::<u8>(), 0..200);
     proptest!(config, |(seed in any::<u64>(), changes in changes, noise in noise)| {
-        for (cup, dialect) in &dialects {
-            let mut bytes = sample(*cup, seed).bytes;
+        for (wire, dialect) in &dialects {
+            let mut bytes = sample(*wire, seed).bytes;
             for (index, byte) in &changes {
                 let at = index.index(bytes.len());
                 bytes[at] = *byte;
@@ -276,8 +361,8 @@ fn lines_that_are_no_json_of_the_form_are_errors() {
     let change = (any::<prop::sample::Index>(), any::<char>());
     let changes = prop::collection::vec(change, 1..4);
     proptest!(config, |(seed in any::<u64>(), changes in changes, noise in ".*")| {
-        for (cup, dialect) in &dialects {
-            let mut line: Vec<char> = sample(*cup, seed).json.chars().collect();
+        for (wire, dialect) in &dialects {
+            let mut line: Vec<char> = sample(*wire, seed).json.chars().collect();
             for (index, character) in &changes {
                 let at = index.index(line.len());
                 line[at] = *character;

@@ -1,7 +1,7 @@
 //! Real messages of others decode to their fields and encode back to their bytes: most with the shipped
 //! dialects, the others, each listed here, with a dialect file that is derived from a shipped one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
@@ -55,11 +55,33 @@ const DERIVED: &[(&str, &str)] = &[
     ("jpos-base-field127-post", "iso87-raw-bitmap-127"),
     // field 96 of eight bytes
     ("erl-ascii-fields_95_96_test", "iso87-96-short"),
+    // field 55 as text
+    ("jpos-iso87b-field64", "iso87-binary-55-text"),
+    ("jpos-iso87bpackager", "iso87-binary-55-text"),
+    // an odd card number filled on the left
+    ("imohsenb-0800-b", "iso87-binary-2-left"),
+    // field 48 as bytes
+    ("dart-pos-logon-0800", "iso87-binary-48-raw"),
+    // the 1993 version in another encoding
+    ("jpos-iso93bpackager", "iso93-binary"),
+    // and with nine bytes of routing
+    ("jpos-iso93-ebcdic-custom-1100", "iso93-ebcdic"),
+];
+
+/// Classes of vectors, the shipped dialect of each, and how many pass with it and with a derived one.
+const CLASSES: &[(&str, &str, [usize; 2])] = &[
+    ("cup-pos", "cup-pos", [49, 20]),
+    ("iso87ascii", "iso87-ascii", [48, 13]),
+    ("iso87binary", "iso87-binary", [18, 4]),
+    ("iso87ebcdic", "iso87-ebcdic", [7, 0]),
+    ("iso93ascii", "iso93-ascii", [1, 0]),
+    ("iso93binary", "iso93-ascii", [0, 1]),
+    ("iso93ebcdic", "iso93-ascii", [0, 1]),
 ];
 
 pub(crate) struct Vector {
     id: String,
-    dialect: &'static str,
+    class: String,
     hex: String,
     frame: Vec<u8>,
     mti: String,
@@ -87,7 +109,7 @@ pub(crate) fn vectors() -> Vec<Vector> {
         });
         Vector {
             id: text(&row["id"]),
-            dialect: if row["dialect"] == "cup-pos" { "cup-pos" } else { "iso87-ascii" },
+            class: text(&row["dialect"]),
             frame: hex(&whole),
             hex: whole,
             mti: text(&all["0"]),
@@ -132,24 +154,28 @@ fn passes(dialect: &Dialect, vector: &Vector) -> Result<(), String> {
 #[test]
 fn every_vector_passes_with_the_shipped_dialect_or_a_derived_one() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let mut shipped: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut derived: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+    let (mut ids, mut files) = (BTreeSet::new(), BTreeSet::new());
     for vector in vectors() {
+        let class = CLASSES.iter().find(|row| row.0 == vector.class).expect("a class");
         let file = DERIVED.iter().find(|row| row.0 == vector.id).map(|row| row.1);
-        let base = Dialect::shipped(vector.dialect).expect("shipped");
+        let base = Dialect::shipped(class.1).expect("shipped");
         let outcome = match file {
             None => passes(&base, &vector),
             Some(file) => {
                 assert!(passes(&base, &vector).is_err(), "{} needs no dialect file", vector.id);
+                files.insert(vector.id.clone());
                 passes(&Dialect::load(file, &dir).unwrap_or_else(|e| panic!("{e}")), &vector)
             }
         };
         outcome.unwrap_or_else(|why| panic!("{}: {why}", vector.id));
-        let counts = if file.is_none() { &mut shipped } else { &mut derived };
-        *counts.entry(vector.dialect).or_default() += 1;
+        let [shipped, derived] = counts.entry(vector.class).or_default();
+        *if file.is_none() { shipped } else { derived } += 1;
+        assert!(ids.insert(vector.id), "an id stands twice");
     }
-    assert_eq!(shipped, BTreeMap::from([("cup-pos", 49), ("iso87-ascii", 48)]));
-    assert_eq!(derived, BTreeMap::from([("cup-pos", 20), ("iso87-ascii", 13)]));
+    let expected = CLASSES.iter().map(|row| (row.0.to_owned(), row.2)).collect();
+    assert_eq!(counts, expected);
+    assert_eq!((ids.len(), files.len()), (162, DERIVED.len()));
 }
 
 #[test]

@@ -26,6 +26,16 @@ impl Entry {
         }
     }
 
+    /// Point of service data code (22), which the 1993 version has in its place.
+    pub(super) const fn data_code(self) -> &'static str {
+        match self {
+            Self::Chip => "510101513001",
+            Self::Contactless => "500101500000",
+            Self::Magnetic => "210101213001",
+            Self::Manual => "600101600000",
+        }
+    }
+
     pub(super) const fn has_chip(self) -> bool {
         matches!(self, Self::Chip | Self::Contactless)
     }

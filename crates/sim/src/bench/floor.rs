@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iso8583::{Dialect, Framing};
+use iso8583::{Dialect, Framing, Kind, Message, Mti};
 
 use super::cards::Card;
 use super::mix::Mix;
@@ -32,6 +32,19 @@ pub(super) struct Floor {
     pub(super) terminals: usize,
     pub(super) connections: usize,
     pub(super) seed: u64,
+}
+
+impl Floor {
+    /// The response code of an answer (39), as one of the 1987 version; empty if it has none.
+    pub(super) fn code(&self, answer: &Message) -> String {
+        let code = answer.code().map(|code| self.dialect.to_iso87(code));
+        code.map_or_else(String::new, |code| code.to_string())
+    }
+
+    /// The message type of the answer to a request of `kind`.
+    pub(super) fn response(&self, kind: Kind) -> Option<Mti> {
+        self.dialect.row(kind).map(|row| row.mti.response())
+    }
 }
 
 /// One turn of a connection: the time, what is to be written, and whether the connection is to be closed then.

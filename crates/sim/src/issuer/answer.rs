@@ -1,7 +1,7 @@
 //! The answer to a message, right or wrong.
 
 use bytes::{BufMut, BytesMut};
-use iso8583::{Dialect, Framing, Message};
+use iso8583::{Code, Dialect, Framing, Message};
 use jiff::Timestamp;
 
 use super::action::{Altered, Reply};
@@ -55,7 +55,12 @@ impl Writer {
         for number in REPEATED.into_iter().filter(|number| request.has(*number)) {
             answer.copy(number, request);
         }
-        answer.set_text(39, verdict.code.as_str());
+        let mti = request.mti();
+        let code = match mti.class() {
+            4 | 8 if verdict.code == Code::APPROVED => self.dialect.done_code(mti),
+            _ => self.dialect.from_iso87(verdict.code),
+        };
+        answer.set_text(39, code.as_str());
         if incoming.on == On::Network {
             return answer;
         }
@@ -68,12 +73,14 @@ impl Writer {
         }
         if !request.has(12) || verdict.approval.is_some() {
             let now = Timestamp::now();
-            if !request.has(12) && has(12) && has(13) {
+            if !request.has(12) && has(12) && has(13) && self.dialect.version() == 0 {
                 answer.set_text(12, &now.strftime("%H%M%S").to_string());
                 answer.set_text(13, &now.strftime("%m%d").to_string());
             }
             if has(15) {
-                answer.set_text(15, &now.strftime("%m%d").to_string());
+                // With its year in the 1993 version.
+                let form = if self.dialect.version() == 1 { "%y%m%d" } else { "%m%d" };
+                answer.set_text(15, &now.strftime(form).to_string());
             }
         }
         if let Some(balance) = verdict.balance.filter(|_| has(54)) {

@@ -88,6 +88,8 @@ impl HeldRow {
             RowState::InFlight
             | RowState::InFlightReversalAsked
             | RowState::Approved
+            | RowState::Accepted
+            | RowState::Disputed
             | RowState::Declined
             | RowState::NeverSent => Standing::Nothing,
         }

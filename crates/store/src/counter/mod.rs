@@ -13,7 +13,7 @@ use switch_core::{Day, Name, RowState, TerminalKey, Wall};
 pub(crate) use self::{
     compare::{Difference, HeldRow, compare},
     fetches::fetch_queries,
-    settlements::{UNDOING, amount_of, settlement_queries},
+    settlements::{SAID, UNDOING, amount_of, settlement_queries},
     stored::{
         AT_ONCE, MOST_TRIES, StoredBatch, held_of, is_whole, kind_of, line_of, oldest, range,
         readable,
@@ -26,18 +26,10 @@ pub use self::{
 };
 use crate::{Store, StoreError};
 
-/// Whether a transaction in this state counts in its batch's totals, unless its reversal is owed or marked.
+/// Whether a transaction in this state counts in its batch's totals, unless its reversal is owed or marked: its terminal was
+/// told that it went through. The statements have the same states.
 pub(crate) const fn is_counted(state: RowState) -> bool {
-    match state {
-        RowState::Approved => true,
-        RowState::InFlight
-        | RowState::InFlightReversalAsked
-        | RowState::Declined
-        | RowState::NeverSent
-        | RowState::TimedOut
-        | RowState::Undone
-        | RowState::ReversedBeforeArrival => false,
-    }
+    state.is_told_approved()
 }
 
 /// The number after this one: 999 999 is followed by 1.

@@ -2,11 +2,16 @@
 //! types, and in how the rows of a batch are found.
 
 /// What one transaction counts for, as an expression over `txn AS t`: what was approved, or, of an advice that the switch
-/// only took over (state 9), what it says. A change of another's amount is to count only by what it adds: that is taken from
-/// its claim here, in the one place.
+/// took over (states 9 and 10), what it says. An adjustment or a tip (kinds 15 and 16) counts by what it adds to its
+/// original, which its claim says (M11).
 pub(crate) const fn amount_of() -> &'static str {
-    "CASE WHEN t.state = 9 THEN t.amount ELSE t.approved END"
+    "CASE WHEN t.kind IN (15, 16) THEN coalesce((SELECT -c.amount FROM claim c WHERE c.id = t.id), 0) \
+     WHEN t.state IN (9, 10) THEN t.amount ELSE t.approved END"
 }
+
+/// What the terminal's own line of it says: the whole amount, of an adjustment or a tip too.
+pub(crate) const SAID: &str =
+    "CASE WHEN t.kind IN (15, 16) OR t.state IN (9, 10) THEN t.amount ELSE t.approved END";
 
 /// Its reversal is owed, or will be unless its terminal comes back.
 pub(crate) const UNDOING: &str =
@@ -20,14 +25,14 @@ macro_rules! settlement_queries {
             format!(
                 "SELECT t.kind, t.issuer, CASE WHEN t.state IN (1, 2) THEN 1 ELSE 0 END AS flight, count(*), \
                  CAST(sum({amount}) AS bigint) FROM {} AND t.key > $2 AND t.key <= $3 \
-                 AND (t.state IN (1, 2) OR (t.state IN (3, 9) AND NOT {undoing})) \
+                 AND (t.state IN (1, 2) OR (t.state IN (3, 9, 10) AND NOT {undoing})) \
                  GROUP BY t.kind, t.issuer, CASE WHEN t.state IN (1, 2) THEN 1 ELSE 0 END",
                 $rows
             )
         });
 
         static HELD: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-            let (amount, undoing) = (crate::counter::amount_of(), crate::counter::UNDOING);
+            let (amount, undoing) = (crate::counter::SAID, crate::counter::UNDOING);
             format!(
                 "SELECT t.id, t.stan, t.kind, t.state, {undoing}, {amount}, t.amount, t.card_hash \
                  FROM {} AND t.key > $2 AND t.key <= $3",

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgArguments, PgConnectOptions},
     query::QueryScalar,
 };
-use switch_core::{Case, Change, Day, Found, Key, Note, Progress, Record, Row, TxnId};
+use switch_core::{Case, Change, ClaimIntent, Day, Found, Key, Note, Progress, Record, Row, TxnId};
 
 use super::{read, session, statements};
 use crate::{
@@ -18,6 +18,13 @@ use crate::{
     image::{long, signed},
 };
 
+/// One array for each column: the values of all rows.
+macro_rules! columns {
+    ($query:expr, $rows:expr, $($row:ident => $value:expr),+ $(,)?) => {
+        $query$(.bind($rows.iter().map(|$row| $value).collect::<Vec<_>>()))+
+    };
+}
+
 /// A lane's own connection.
 #[derive(Debug)]
 pub(crate) struct WriterConnection {
@@ -27,6 +34,8 @@ pub(crate) struct WriterConnection {
     intents: Prepared<(Day, Option<Day>)>,
     plain: Prepared<Day>,
     full: Prepared<Day>,
+    claims: Prepared<(Day, Option<Day>, Day)>,
+    ends: Prepared<(Day, Day)>,
 }
 
 /// A statement's text, made once for each leaf; the connection prepares it once.
@@ -57,6 +66,8 @@ impl WriterConnection {
             intents: Prepared::default(),
             plain: Prepared::default(),
             full: Prepared::default(),
+            claims: Prepared::default(),
+            ends: Prepared::default(),
         }
     }
 
@@ -73,6 +84,9 @@ impl WriterConnection {
         horizon: Horizon,
         records: &[&Record],
     ) -> Result<Written, Fault> {
+        if let Some(Record::Claim(first)) = records.first() {
+            return self.claims(fence, horizon, first.day, records).await;
+        }
         let text = self
             .intents
             .text((horizon.day, horizon.former), |(day, former)| statements::intents(day, former));
@@ -89,6 +103,40 @@ impl WriterConnection {
         Ok(Written::Done(done.collect()))
     }
 
+    /// Intents that claim originals of the day `of` (M11).
+    async fn claims(
+        &mut self,
+        fence: Fence,
+        horizon: Horizon,
+        of: Day,
+        records: &[&Record],
+    ) -> Result<Written, Fault> {
+        let text = self.claims.text((horizon.day, horizon.former, of), |(day, former, of)| {
+            statements::claims(day, former, of)
+        });
+        let claims: Vec<&ClaimIntent> = records.iter().filter_map(|one| claim_of(one)).collect();
+        let rows: Vec<&Row> = claims.iter().map(|claim| &claim.row).collect();
+        let query = bind_intent(under::<i64>(text, fence, horizon.day), &rows);
+        let query = columns!(
+            query, claims,
+            claim => long(claim.original.0),
+            claim => claim.key.0.as_slice(),
+            claim => signed(claim.version),
+            claim => claim.amount,
+        );
+        let connection = self.connected().await.map_err(Fault::Down)?;
+        let answer = session::watched(query.fetch_all(connection)).await.map_err(|error| {
+            match session::classify(error) {
+                // another inserted the identity meanwhile: seen from the start, it is merely lost
+                Fault::Bad(error) if session::is_unique_violation(&error) => Fault::Repeat(error),
+                fault => fault,
+            }
+        })?;
+        let Some(applied) = Applied::of(answer) else { return Ok(Written::Missed) };
+        let done = claims.iter().map(|claim| applied.has(long(claim.row.id.0)));
+        Ok(Written::Done(done.collect()))
+    }
+
     pub(crate) async fn outcomes(
         &mut self,
         fence: Fence,
@@ -97,14 +145,18 @@ impl WriterConnection {
     ) -> Result<Written, Fault> {
         let outcomes = Outcomes::of(records);
         let leaf = outcomes.changes.first().map_or(day, |(_, change)| change.row.day);
-        let text = if outcomes.is_plain() {
-            self.plain.text(leaf, statements::plain)
-        } else {
-            self.full.text(leaf, statements::full)
+        let of = outcomes.changes.first().and_then(|(_, change)| change.claim).map(|end| end.day);
+        let text = match of {
+            Some(of) => self.ends.text((leaf, of), |(day, of)| statements::full(day, Some(of))),
+            None if outcomes.is_plain() => self.plain.text(leaf, statements::plain),
+            None => self.full.text(leaf, |day| statements::full(day, None)),
         };
         let mut query = bind_changes(under::<i32>(text, fence, day), &outcomes.changes);
-        if !outcomes.is_plain() {
+        if of.is_some() || !outcomes.is_plain() {
             query = bind_follows(query, &outcomes.changes);
+            if of.is_some() {
+                query = bind_ends(query, &outcomes.changes);
+            }
             query = bind_beside(query, &outcomes);
         }
         let connection = self.connected().await.map_err(Fault::Down)?;
@@ -113,7 +165,9 @@ impl WriterConnection {
         let Some(applied) = Applied::of(answer) else { return Ok(Written::Missed) };
         let done = records.iter().zip(0..).map(|(record, place)| match record {
             Record::Case(_) | Record::Note(_) => true,
-            Record::Change(_) | Record::Progress(_) | Record::Intent(_) => applied.has(place),
+            Record::Change(_) | Record::Progress(_) | Record::Intent(_) | Record::Claim(_) => {
+                applied.has(place)
+            }
         });
         Ok(Written::Done(done.collect()))
     }
@@ -195,7 +249,22 @@ impl<T: Ord> Applied<T> {
 fn row_of(record: &Record) -> Option<&Row> {
     match record {
         Record::Intent(row) => Some(row),
-        Record::Change(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
+        Record::Claim(_)
+        | Record::Change(_)
+        | Record::Progress(_)
+        | Record::Case(_)
+        | Record::Note(_) => None,
+    }
+}
+
+fn claim_of<'a>(record: &&'a Record) -> Option<&'a ClaimIntent> {
+    match record {
+        Record::Claim(claim) => Some(claim),
+        Record::Intent(_)
+        | Record::Change(_)
+        | Record::Progress(_)
+        | Record::Case(_)
+        | Record::Note(_) => None,
     }
 }
 
@@ -217,7 +286,7 @@ impl<'a> Outcomes<'a> {
                 Record::Progress(progress) => outcomes.progress.push((place, progress)),
                 Record::Note(note) => outcomes.notes.push(note),
                 Record::Case(case) => outcomes.cases.push(case),
-                Record::Intent(_) => {}
+                Record::Intent(_) | Record::Claim(_) => {}
             }
         }
         outcomes
@@ -243,13 +312,6 @@ where
         .bind(fence.epoch.0)
         .bind(day.0)
         .bind(fence.lane.number())
-}
-
-/// One array for each column: the values of all rows.
-macro_rules! columns {
-    ($query:expr, $rows:expr, $($row:ident => $value:expr),+ $(,)?) => {
-        $query$(.bind($rows.iter().map(|$row| $value).collect::<Vec<_>>()))+
-    };
 }
 
 /// Whether the row is as rows are inserted: nothing of it has changed, and it is the fence's node's.
@@ -320,6 +382,16 @@ fn bind_follows<'q>(query: Answer<'q, i32>, changes: &[(i32, &'q Change)]) -> An
         c => c.1.note.as_ref().map(|note| note.detail.as_bytes()),
         c => c.1.case.as_ref().map(|case| i16::from(case.kind.number())),
         c => c.1.case.as_ref().map(|case| case.at.0),
+    )
+}
+
+fn bind_ends<'q>(query: Answer<'q, i32>, changes: &[(i32, &'q Change)]) -> Answer<'q, i32> {
+    columns!(
+        query, changes,
+        c => c.1.claim.map(|end| i16::from(end.from.number())),
+        c => c.1.claim.map(|end| i16::from(end.to.number())),
+        c => c.1.claim.map(|end| end.taken),
+        c => c.1.claim.map(|end| end.at.0),
     )
 }
 

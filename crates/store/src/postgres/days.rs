@@ -207,6 +207,7 @@ async fn drop_day(connection: &mut PgConnection, day: Day) -> Result<bool, sqlx:
     if there {
         let open = format!(
             "SELECT EXISTS (SELECT FROM obligation WHERE day = $1 AND status IN (1, 3)) \
+             OR EXISTS (SELECT FROM claim WHERE day = $1 AND status = 1) \
              OR EXISTS (SELECT FROM cases c JOIN {leaf} t ON t.id = c.id WHERE c.resolved IS NULL)"
         );
         let open: bool =
@@ -223,6 +224,7 @@ async fn drop_day(connection: &mut PgConnection, day: Day) -> Result<bool, sqlx:
         "DELETE FROM obligation WHERE day = $1",
         "DELETE FROM upload WHERE day = $1",
         "DELETE FROM batch WHERE closed_day = $1",
+        "DELETE FROM claim WHERE day = $1",
         "DELETE FROM day WHERE day = $1",
     ] {
         sqlx::query(statement).bind(day.0).execute(&mut *connection).await?;

@@ -7,6 +7,7 @@ mod find;
 mod leaf;
 mod node;
 mod read;
+mod resolve;
 mod session;
 mod statements;
 

@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
-use switch_core::{Day, Found, Key, TxnId};
+use switch_core::{Day, Found, Key, Kind, TxnId};
 
 use super::{PostgresStore, leaf};
 use crate::{
     LedgerRow, StoreError,
     horizon::{Horizon, SharedHorizon},
-    image::{FOUND, array, image_of, long},
-    ledger,
+    image::{AFTER_FOUND, BESIDE, FOUND, array, image_of, long},
+    ledger, originals,
 };
 
 image_of!(PgRow);
@@ -18,13 +18,10 @@ image_of!(PgRow);
 const DAYS: &str = "SELECT day FROM day WHERE opened IS NOT NULL ORDER BY day";
 
 static ANY_DAY: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT {FOUND} FROM txn t LEFT JOIN obligation o ON o.id = t.id WHERE t.key = $1 ORDER BY t.day DESC LIMIT 1"
-    )
+    format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.key = $1 ORDER BY t.day DESC LIMIT 1")
 });
-static BY_ID: LazyLock<String> = LazyLock::new(|| {
-    format!("SELECT {FOUND} FROM txn t LEFT JOIN obligation o ON o.id = t.id WHERE t.id = $1")
-});
+static BY_ID: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.id = $1"));
 
 pub(super) fn found(rows: &[PgRow], horizon: Option<Horizon>) -> Result<Vec<Found>, StoreError> {
     rows.iter().map(|row| image_of(row)?.found(horizon)).collect()
@@ -37,9 +34,7 @@ async fn rows_of(
     keys: &[Key],
 ) -> Result<Vec<Found>, StoreError> {
     let leaf = leaf::name(day);
-    let statement = format!(
-        "SELECT {FOUND} FROM {leaf} t LEFT JOIN obligation o ON o.id = t.id WHERE t.key = ANY($1)"
-    );
+    let statement = format!("SELECT {FOUND} FROM {leaf} t {BESIDE} WHERE t.key = ANY($1)");
     let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
     let rows = sqlx::query(AssertSqlSafe(statement)).bind(keys).fetch_all(connection).await?;
     found(&rows, Some(horizon))
@@ -132,9 +127,7 @@ impl PostgresStore {
         .await?;
         for day in likely {
             let leaf = leaf::name(Day(day));
-            let statement = format!(
-                "SELECT {FOUND} FROM {leaf} t LEFT JOIN obligation o ON o.id = t.id WHERE t.id = $1"
-            );
+            let statement = format!("SELECT {FOUND} FROM {leaf} t {BESIDE} WHERE t.id = $1");
             let rows = sqlx::query(AssertSqlSafe(statement))
                 .bind(long(id.0))
                 .fetch_all(&self.pool)
@@ -145,6 +138,34 @@ impl PostgresStore {
         }
         let rows = sqlx::query(BY_ID.as_str()).bind(long(id.0)).fetch_all(&self.pool).await?;
         Ok(found(&rows, horizon)?.pop())
+    }
+
+    pub(crate) async fn read_of_card(
+        &self,
+        card_hash: [u8; 16],
+        kinds: &[Kind],
+        from: Day,
+    ) -> Result<Vec<Found>, StoreError> {
+        let statement = format!(
+            "SELECT {FOUND} FROM txn t {BESIDE} WHERE t.card_hash = $1 AND {} AND t.day >= $2 \
+             ORDER BY t.id DESC LIMIT $3",
+            originals::is_of(kinds)
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(card_hash.to_vec())
+            .bind(from.0)
+            .bind(originals::MOST)
+            .fetch_all(&self.pool)
+            .await?;
+        found(&rows, self.horizon.get())
+    }
+
+    pub(crate) async fn claims_of(
+        &self,
+        original: TxnId,
+    ) -> Result<Vec<originals::ClaimRow>, StoreError> {
+        let claims = sqlx::query_as(originals::CLAIMS_OF).bind(long(original.0));
+        Ok(claims.fetch_all(&self.pool).await?)
     }
 
     pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
@@ -164,7 +185,7 @@ impl PostgresStore {
             .fetch_all(&self.pool)
             .await?;
         let found = found(&rows, self.horizon.get())?;
-        let unknown = rows.iter().map(|row| row.try_get(37));
+        let unknown = rows.iter().map(|row| row.try_get(AFTER_FOUND));
         found
             .into_iter()
             .zip(unknown)

@@ -71,6 +71,11 @@ pub(super) async fn watched<T>(
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
+/// Whether a row stands in the way that was not seen before (23505).
+pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
 /// What a failed statement of a writer means. Only an ordinary error ends a statement for certain without effect: a
 /// backend that was ended may have committed before.
 pub(super) fn classify(error: sqlx::Error) -> Fault {

@@ -116,6 +116,22 @@ const SET: &str = "SET version = (u.small >> 32)::integer, change = u.change, st
      cause = (u.small & 255)::smallint, code = u.code, approved = u.approved, answer = u.answer, \
      copies = (u.counts >> 32)::integer, late = (u.counts & 4294967295)::integer, concluded = u.concluded";
 
+/// How a change ends the claim of its transaction (M11).
+const END: [(&str, &str); 4] =
+    [("k_from", "smallint"), ("k_to", "smallint"), ("k_taken", "bigint"), ("k_at", "bigint")];
+
+/// The claim's end, and its original's row with it.
+fn end_of_claims(of: Day) -> String {
+    let originals = leaf::name(of);
+    format!(
+        ", k AS (UPDATE claim b SET status = w.k_to, closed = w.k_at FROM w WHERE b.id = w.id AND b.status = w.k_from \
+           RETURNING b.id, b.original, b.key, w.k_taken, w.mark), \
+         q AS (UPDATE {originals} t SET claimed = t.claimed + k.k_taken, \
+           claiming = CASE WHEN t.claiming = k.id THEN NULL ELSE t.claiming END, version = t.version + 1, \
+           change = k.mark FROM k WHERE t.key = k.key AND t.id = k.original)"
+    )
+}
+
 /// `unnest($5::integer[], …) AS alias (pos, …)`, with parameters from `first` on.
 fn unnest(alias: &str, first: usize, columns: &[(&str, &str)]) -> String {
     let arrays: Vec<String> = columns
@@ -145,6 +161,43 @@ pub(super) fn intents(day: Day, former: Option<Day>) -> String {
     )
 }
 
+/// What a claim adds to an intent's arrays (M11): of which original, and how much.
+pub(super) const CLAIM: [(&str, &str); 4] = [
+    ("k_original", "bigint"),
+    ("k_key", "bytea"),
+    ("k_version", "integer"),
+    ("k_amount", "bigint"),
+];
+
+/// Inserts intents that claim their originals, which stand in the leaf of the day `of`: neither without the other. An
+/// identity that another node inserts meanwhile is a fault of the whole statement, and it is repeated.
+pub(super) fn claims(day: Day, former: Option<Day>, of: Day) -> String {
+    let (leaf, originals) = (leaf::name(day), leaf::name(of));
+    let arrays: Vec<(&str, &str)> = INTENT.into_iter().chain(CLAIM).collect();
+    let source = unnest("u", 5, &arrays);
+    let columns: Vec<String> = COLUMNS.split(", ").map(of_intent).collect();
+    let columns = columns.join(", ");
+    let key = of_intent("key");
+    let taken: String = [Some(day), former]
+        .into_iter()
+        .flatten()
+        .map(|day| {
+            format!(" AND NOT EXISTS (SELECT FROM {} p WHERE p.key = {key})", leaf::name(day))
+        })
+        .collect();
+    format!(
+        "{UNDER_THE_FENCE}, \
+         u AS (UPDATE {originals} t SET claiming = u.id, version = t.version + 1, change = u.change FROM me, {source} \
+           WHERE t.key = u.k_key AND t.id = u.k_original AND t.version = u.k_version AND t.state = 3 \
+           AND t.claiming IS NULL{taken} RETURNING u.*), \
+         w AS (INSERT INTO {leaf} ({COLUMNS}) SELECT {columns} FROM u RETURNING id), \
+         k AS (INSERT INTO claim (id, original, key, day, amount, status, opened) \
+           SELECT id, k_original, k_key, {}, k_amount, 1, created FROM u) \
+         SELECT id FROM w UNION ALL SELECT NULL FROM me",
+        of.0
+    )
+}
+
 /// Applies changes from which nothing follows: nearly all of them.
 pub(super) fn plain(day: Day) -> String {
     let leaf = leaf::name(day);
@@ -156,21 +209,26 @@ pub(super) fn plain(day: Day) -> String {
     )
 }
 
-/// Applies changes with what follows from them, and whatever changes no row.
-pub(super) fn full(day: Day) -> String {
+/// Applies changes with what follows from them, and whatever changes no row. With `of`, each ends a claim on an original
+/// that stands in that day's leaf (M11).
+pub(super) fn full(day: Day, of: Option<Day>) -> String {
     let leaf = leaf::name(day);
-    let columns: Vec<(&str, &str)> = CHANGE.into_iter().chain(FOLLOWS).collect();
+    let ends = of.map_or(&[][..], |_| &END[..]);
+    let columns: Vec<(&str, &str)> =
+        CHANGE.into_iter().chain(FOLLOWS).chain(ends.iter().copied()).collect();
+    let released = of.map_or_else(String::new, end_of_claims);
     let changes = unnest("u", 5, &columns);
     let first = 5 + columns.len();
     let progress = unnest("v", first, &PROGRESS);
     let notes = unnest("x", first + PROGRESS.len(), &NOTE);
     let cases = unnest("y", first + PROGRESS.len() + NOTE.len(), &CASE);
-    let follows: Vec<String> = FOLLOWS.iter().map(|(name, _)| format!("u.{name}")).collect();
+    let follows: Vec<String> =
+        FOLLOWS.iter().chain(ends).map(|(name, _)| format!("u.{name}")).collect();
     let copied: Vec<String> = COPIED.split(", ").map(|column| format!("t.{column}")).collect();
     format!(
         "{UNDER_THE_FENCE}, \
          w AS (UPDATE {leaf} t {SET} FROM me, {changes} WHERE {OF_THE_VERSION_BEFORE} \
-           RETURNING {PLACE}, {}, {}), \
+           RETURNING {PLACE}, {}, {}, u.change AS mark), \
          o AS (INSERT INTO obligation (opened, due, owner, status, cause, attempts, parked, {COPIED}) \
            SELECT o_at, o_due, $1, o_status, o_cause, 0, false, {COPIED} FROM w WHERE o_status IS NOT NULL \
            ON CONFLICT (id) DO UPDATE SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, \
@@ -181,7 +239,7 @@ pub(super) fn full(day: Day) -> String {
            SELECT id, day, n_at, n_kind, n_detail FROM w WHERE n_kind IS NOT NULL \
            UNION ALL SELECT x.* FROM me, {notes}), \
          c AS (INSERT INTO cases (id, kind, opened) SELECT id, c_kind, c_at FROM w WHERE c_kind IS NOT NULL \
-           UNION ALL SELECT y.* FROM me, {cases} ON CONFLICT (id, kind) DO NOTHING) \
+           UNION ALL SELECT y.* FROM me, {cases} ON CONFLICT (id, kind) DO NOTHING){released} \
          SELECT pos FROM w UNION ALL SELECT pos FROM p UNION ALL SELECT NULL FROM me",
         follows.join(", "),
         copied.join(", "),

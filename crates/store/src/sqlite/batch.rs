@@ -6,26 +6,24 @@ use std::{
 };
 
 use sqlx::{Row as _, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
-use switch_core::{
-    Case, Change, Day, Found, Key, NodeNo, Note, ObligationWrite, Progress, Record, Row, TxnId,
-};
+use switch_core::{Change, Day, Found, Key, Record, Row, TxnId};
 
-use super::{read, session::Slot, thread::Thread};
+use super::{claims, follow, read, session::Slot, thread::Thread};
 use crate::{
     StoreError,
     connection::Fence,
     fault::{Fault, Written},
     horizon::{Horizon, SharedHorizon},
-    image::{COLUMNS, COPIED, long, signed},
+    image::{COLUMNS, long, signed},
 };
 
 /// Rows a statement.
 const WIDEST: usize = 64;
 /// Columns of `txn`.
-const WIDTH: usize = 30;
+pub(super) const WIDTH: usize = 30;
 
 /// `count` times `(?, ?, ...)` with `width` places.
-fn places(width: usize, count: usize) -> String {
+pub(super) fn places(width: usize, count: usize) -> String {
     let row = format!("({})", vec!["?"; width].join(", "));
     vec![row; count].join(", ")
 }
@@ -82,14 +80,6 @@ static UPDATE: LazyLock<Statements> = LazyLock::new(|| {
     })
 });
 
-static OBLIGE: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "INSERT INTO obligation (opened, due, owner, status, cause, attempts, parked, {COPIED}) \
-         SELECT ?, ?, ?, ?, ?, 0, 0, {COPIED} FROM txn WHERE id = ? ON CONFLICT (id) DO UPDATE \
-         SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, due = excluded.due"
-    )
-});
-
 /// `items` in pieces of 64, 32, ... 1, each with the statement for its width.
 pub(super) fn pieces<'a, T>(
     statements: &'static [String],
@@ -128,6 +118,11 @@ impl WriterConnection {
         horizon: Horizon,
         records: &[&Record],
     ) -> Result<Written, Fault> {
+        if let Some(Record::Claim(_)) = records.first() {
+            let mut turn = self.slot.begin_batch().await?;
+            let done = claims::insert(turn.connection(), fence, horizon, records).await;
+            return turn.settle(done).await;
+        }
         let mut turn = self.slot.begin_batch().await?;
         let mut done = insert(turn.connection(), fence, horizon, records, Told::Counts).await;
         if let Ok(None) = done {
@@ -206,7 +201,7 @@ impl WriterConnection {
 }
 
 /// Whether the lane's fence stands at this epoch and day.
-async fn fenced(
+pub(super) async fn fenced(
     connection: &mut SqliteConnection,
     fence: Fence,
     day: Day,
@@ -289,13 +284,17 @@ async fn write(
 fn row_of(record: &Record) -> Option<&Row> {
     match record {
         Record::Intent(row) => Some(row),
-        Record::Change(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
+        Record::Claim(_)
+        | Record::Change(_)
+        | Record::Progress(_)
+        | Record::Case(_)
+        | Record::Note(_) => None,
     }
 }
 
-type Bound = Query<'static, Sqlite, SqliteArguments>;
+pub(super) type Bound = Query<'static, Sqlite, SqliteArguments>;
 
-fn bind_row(query: Bound, row: &Row, day: Day) -> Bound {
+pub(super) fn bind_row(query: Bound, row: &Row, day: Day) -> Bound {
     query
         .bind(long(row.id.0))
         .bind(row.created.0)
@@ -362,16 +361,16 @@ async fn change(
         return Ok(None);
     };
     for change in applied.iter().filter_map(|id| changes.get(id)) {
-        follow(connection, fence.node, change).await?;
+        follow::follow(connection, fence.node, change).await?;
     }
     let mut done = Vec::with_capacity(records.len());
     for record in records {
         done.push(match record {
             Record::Change(change) => applied.contains(&long(change.row.id.0)),
-            Record::Progress(owed) => progress(connection, fence.node, owed).await?,
-            Record::Case(case) => open_case(connection, case).await.map(|()| true)?,
-            Record::Note(note) => write_note(connection, note).await.map(|()| true)?,
-            Record::Intent(_) => false,
+            Record::Progress(owed) => follow::progress(connection, fence.node, owed).await?,
+            Record::Case(case) => follow::open_case(connection, case).await.map(|()| true)?,
+            Record::Note(note) => follow::write_note(connection, note).await.map(|()| true)?,
+            Record::Intent(_) | Record::Claim(_) => false,
         });
     }
     Ok(Some(Written::Done(done)))
@@ -380,82 +379,10 @@ async fn change(
 fn change_of<'a>(record: &&'a Record) -> Option<(i64, &'a Change)> {
     match record {
         Record::Change(change) => Some((long(change.row.id.0), change)),
-        Record::Intent(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => None,
+        Record::Intent(_)
+        | Record::Claim(_)
+        | Record::Progress(_)
+        | Record::Case(_)
+        | Record::Note(_) => None,
     }
-}
-
-/// What follows from a change that was applied.
-async fn follow(
-    connection: &mut SqliteConnection,
-    owner: NodeNo,
-    change: &Change,
-) -> Result<(), sqlx::Error> {
-    if let Some(write) = &change.obligation {
-        oblige(connection, owner, change.row.id, write).await?;
-    }
-    if let Some(note) = &change.note {
-        write_note(connection, note).await?;
-    }
-    if let Some(case) = &change.case {
-        open_case(connection, case).await?;
-    }
-    Ok(())
-}
-
-async fn run(
-    connection: &mut SqliteConnection,
-    query: Query<'_, Sqlite, SqliteArguments>,
-) -> Result<u64, sqlx::Error> {
-    query.execute(connection).await.map(|done| done.rows_affected())
-}
-
-async fn oblige(
-    connection: &mut SqliteConnection,
-    owner: NodeNo,
-    id: TxnId,
-    write: &ObligationWrite,
-) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(OBLIGE.as_str())
-        .bind(write.at.0)
-        .bind(write.due.0)
-        .bind(owner.0)
-        .bind(i16::from(write.status.number()))
-        .bind(i16::from(write.cause.number()))
-        .bind(long(id.0));
-    run(connection, query).await.map(drop)
-}
-
-async fn write_note(connection: &mut SqliteConnection, note: &Note) -> Result<(), sqlx::Error> {
-    let query = sqlx::query("INSERT INTO note (id, day, at, kind, detail) VALUES (?, ?, ?, ?, ?)")
-        .bind(long(note.id.0))
-        .bind(note.day.0)
-        .bind(note.at.0)
-        .bind(i16::from(note.kind.number()))
-        .bind(note.detail.as_bytes().to_vec());
-    run(connection, query).await.map(drop)
-}
-
-async fn open_case(connection: &mut SqliteConnection, case: &Case) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(
-        "INSERT INTO cases (id, kind, opened) VALUES (?, ?, ?) ON CONFLICT (id, kind) DO NOTHING",
-    )
-    .bind(long(case.id.0))
-    .bind(i16::from(case.kind.number()))
-    .bind(case.at.0);
-    run(connection, query).await.map(drop)
-}
-
-async fn progress(
-    connection: &mut SqliteConnection,
-    owner: NodeNo,
-    owed: &Progress,
-) -> Result<bool, sqlx::Error> {
-    let query = sqlx::query(
-        "UPDATE obligation SET attempts = ?, parked = ?, owner = ? WHERE id = ? AND status = 3",
-    )
-    .bind(signed(owed.attempts))
-    .bind(owed.parked)
-    .bind(owner.0)
-    .bind(long(owed.id.0));
-    run(connection, query).await.map(|changed| changed == 1)
 }

@@ -25,6 +25,7 @@ const CLOSE: &str = "INSERT INTO cases (id, kind, opened) SELECT t.id, $2, $3 FR
      ON CONFLICT (id, kind) DO NOTHING";
 
 const OPEN: &str = "SELECT EXISTS (SELECT 1 FROM obligation WHERE day = $1 AND status IN (1, 3)) \
+     OR EXISTS (SELECT 1 FROM claim WHERE day = $1 AND status = 1) \
      OR EXISTS (SELECT 1 FROM cases c JOIN txn t ON t.id = c.id WHERE t.day = $1 AND c.resolved IS NULL)";
 
 impl SqliteStore {
@@ -79,6 +80,7 @@ impl SqliteStore {
             "DELETE FROM obligation WHERE day = $1",
             "DELETE FROM upload WHERE day = $1",
             "DELETE FROM batch WHERE closed_day = $1",
+            "DELETE FROM claim WHERE day = $1",
             "DELETE FROM txn WHERE id IN (SELECT id FROM txn WHERE day = $1 LIMIT 2000)",
             "DELETE FROM day WHERE day = $1",
         ] {

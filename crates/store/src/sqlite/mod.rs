@@ -2,11 +2,14 @@
 
 mod batch;
 mod checkpoint;
+mod claims;
 mod counter;
 mod days;
 mod find;
+mod follow;
 mod node;
 mod read;
+mod resolve;
 mod session;
 mod thread;
 

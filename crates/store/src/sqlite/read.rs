@@ -2,22 +2,20 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
-use switch_core::{Day, Found, Key, TxnId};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, sqlite::SqliteRow};
+use switch_core::{Day, Found, Key, Kind, TxnId};
 
 use super::{SqliteStore, batch::pieces};
 use crate::{
     LedgerRow, StoreError,
     horizon::{Horizon, SharedHorizon},
-    image::{FOUND, array, image_of, long},
-    ledger,
+    image::{AFTER_FOUND, BESIDE, FOUND, array, image_of, long},
+    ledger, originals,
 };
 
 image_of!(SqliteRow);
 
 const DAYS: &str = "SELECT day FROM day WHERE opened IS NOT NULL ORDER BY day";
-
-const FROM: &str = "FROM txn t LEFT JOIN obligation o ON o.id = t.id";
 
 fn marks(count: usize) -> String {
     vec!["?"; count].join(", ")
@@ -28,7 +26,9 @@ fn widths(make: impl Fn(String) -> String) -> Vec<String> {
 }
 
 static ROWS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    widths(|marks| format!("SELECT {FOUND} {FROM} WHERE t.day = ? AND t.key IN ({marks})"))
+    widths(|marks| {
+        format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.day = ? AND t.key IN ({marks})")
+    })
 });
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     widths(|marks| format!("SELECT key FROM txn WHERE day = ? AND key IN ({marks})"))
@@ -39,10 +39,11 @@ static PLACES: LazyLock<Vec<String>> = LazyLock::new(|| {
 static ANY_DAY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {FOUND} FROM day d CROSS JOIN txn t ON t.day = d.day AND t.key = ? \
-         LEFT JOIN obligation o ON o.id = t.id ORDER BY d.day DESC LIMIT 1"
+         {BESIDE} ORDER BY d.day DESC LIMIT 1"
     )
 });
-static BY_ID: LazyLock<String> = LazyLock::new(|| format!("SELECT {FOUND} {FROM} WHERE t.id = ?"));
+static BY_ID: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.id = ?"));
 
 pub(super) fn found(
     rows: &[SqliteRow],
@@ -166,6 +167,34 @@ impl SqliteStore {
         Ok(found(&rows, self.horizon.get())?.pop())
     }
 
+    pub(crate) async fn read_of_card(
+        &self,
+        card_hash: [u8; 16],
+        kinds: &[Kind],
+        from: Day,
+    ) -> Result<Vec<Found>, StoreError> {
+        let statement = format!(
+            "SELECT {FOUND} FROM txn t {BESIDE} WHERE t.card_hash = $1 AND {} AND t.day >= $2 \
+             ORDER BY t.id DESC LIMIT $3",
+            originals::is_of(kinds)
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(card_hash.to_vec())
+            .bind(from.0)
+            .bind(originals::MOST)
+            .fetch_all(&self.readers)
+            .await?;
+        found(&rows, self.horizon.get())
+    }
+
+    pub(crate) async fn claims_of(
+        &self,
+        original: TxnId,
+    ) -> Result<Vec<originals::ClaimRow>, StoreError> {
+        let claims = sqlx::query_as(originals::CLAIMS_OF).bind(long(original.0));
+        Ok(claims.fetch_all(&self.readers).await?)
+    }
+
     pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
         let days: Vec<i32> = sqlx::query_scalar(DAYS).fetch_all(&self.readers).await?;
         Ok(days.into_iter().map(Day).collect())
@@ -185,7 +214,7 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await?;
         let found = found(&rows, self.horizon.get())?;
-        let unknown = rows.iter().map(|row| row.try_get(37));
+        let unknown = rows.iter().map(|row| row.try_get(AFTER_FOUND));
         found
             .into_iter()
             .zip(unknown)

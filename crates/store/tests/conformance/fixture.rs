@@ -120,7 +120,7 @@ impl Node {
         self.next_record += 1;
         let id = RecordId(self.next_record);
         match record {
-            Record::Intent(_) => self.intents.send(id, record),
+            Record::Intent(_) | Record::Claim(_) => self.intents.send(id, record),
             Record::Change(_) | Record::Progress(_) | Record::Case(_) | Record::Note(_) => {
                 self.outcomes.send(id, record);
             }
@@ -230,6 +230,8 @@ pub(crate) fn intent(lease: &Lease, terminal: u8, stan: u32, id: u64) -> Row {
         copies: 0,
         late: 0,
         concluded: None,
+        claimed: 0,
+        claiming: None,
     }
 }
 
@@ -245,7 +247,7 @@ pub(crate) fn approved(row: &Row, day: Day) -> Change {
         concluded: Some(NOON.plus(Duration::from_secs(1))),
         ..row.clone()
     };
-    Change { row, obligation: None, note: None, case: None }
+    Change { row, obligation: None, note: None, case: None, claim: None }
 }
 
 pub(crate) fn timed_out(row: &Row, day: Day) -> Change {
@@ -267,7 +269,7 @@ pub(crate) fn timed_out(row: &Row, day: Day) -> Change {
         at,
         due: at,
     };
-    Change { row, obligation: Some(obligation), note: Some(note), case: None }
+    Change { row, obligation: Some(obligation), note: Some(note), case: None, claim: None }
 }
 
 pub(crate) fn change(change: Change) -> Record {

@@ -22,6 +22,7 @@ macro_rules! both {
 
 mod basics;
 mod batches;
+mod claims;
 mod days;
 mod fixture;
 mod nodes;

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use iso8583::{Code, Kind};
 use switch_core::{
-    AskId, Asked, Card, Commit, Day, Digest, Effect, Engine, EngineConfig, Event, Found,
-    IssuerAnswer, IssuerPolicy, Key, LinkId, Now, NumberBlock, Obligation, Persisted, Read, Record,
-    RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, TerminalKey, TxnId,
+    AskId, Asked, Card, Claim, ClaimAsk, ClaimIntent, ClaimStatus, Commit, Day, Digest, Effect,
+    Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Named, Now,
+    NumberBlock, Obligation, OriginalFound, Persisted, Read, ReadFailed, Record, RecordId, Reply,
+    Request, ReversalRequest, ReversalSchedule, Row, RowState, Takes, TerminalKey, TxnId,
 };
 
 pub(crate) const ISSUER: &str = "issuer";
@@ -23,6 +24,13 @@ pub(crate) struct Rig {
     /// What was done since the last look, one word or two each.
     pub(crate) log: Vec<String>,
     pub(crate) reads: Vec<Read>,
+    /// The transaction that is asked for and looked at.
+    pub(crate) focus: Key,
+    /// What is told of an original beside its row.
+    pub(crate) settled: bool,
+    pub(crate) days_old: u32,
+    /// Whether the next look for an original fails.
+    pub(crate) original_fails: bool,
 }
 
 pub(crate) fn key() -> Key {
@@ -44,6 +52,7 @@ pub(crate) fn policy() -> IssuerPolicy {
             max_in_flight: 100,
             final_codes: vec![code("00"), code("25")],
         },
+        repeats_advices: true,
     }
 }
 
@@ -70,6 +79,10 @@ impl Rig {
             hold: false,
             log: Vec::new(),
             reads: Vec::new(),
+            focus: key(),
+            settled: false,
+            days_old: 0,
+            original_fails: false,
         };
         rig.number_from(1);
         rig.log.clear();
@@ -158,6 +171,11 @@ impl Rig {
                         self.answer_read(read);
                     }
                 }
+                Effect::FindOriginal { key, named, kinds } => {
+                    self.log.push("find original".to_owned());
+                    let original = self.original(named, &kinds);
+                    self.engine.handle(self.now, Event::OriginalRead { key, original });
+                }
                 Effect::Forward(forward) => self.log.push(format!("forward to {}", forward.issuer)),
                 Effect::Reverse(out) => {
                     self.log.push(if out.repeat {
@@ -169,7 +187,9 @@ impl Rig {
                 Effect::Reply { ask, reply } => {
                     let text = match reply {
                         Reply::Approved { outcome, .. } => {
-                            format!("approve {} ({})", ask.0, outcome.code.expect("code"))
+                            let code =
+                                outcome.code.map_or("00".to_owned(), |code| code.to_string());
+                            format!("approve {} ({code})", ask.0)
                         }
                         Reply::Refused(outcome) | Reply::Shed(outcome) => {
                             format!("refuse {} ({})", ask.0, outcome.cause.name())
@@ -195,6 +215,74 @@ impl Rig {
         self.engine.handle(self.now, Event::RowRead { read, found: Ok(found.map(Box::new)) });
     }
 
+    /// The original of that name, as the edge finds it.
+    fn original(
+        &mut self,
+        named: Named,
+        kinds: &[Kind],
+    ) -> Result<Option<Box<OriginalFound>>, ReadFailed> {
+        if std::mem::take(&mut self.original_fails) {
+            return Err(ReadFailed);
+        }
+        let is_it = |row: &Row| match named {
+            Named::Trace { batch, stan } => {
+                kinds.contains(&row.kind) && row.stan == stan && row.key.batch() == batch
+            }
+            Named::Number(id) => row.id == id,
+            Named::Authorisation { .. } => kinds.contains(&row.kind),
+        };
+        let found = self.rows.values().find(|found| is_it(&found.row)).cloned();
+        let (settled, days_old) = (self.settled, self.days_old);
+        Ok(found.map(|found| {
+            let authorisation = Some(*b"123456");
+            let (date, elements) = (Some(1127), Bytes::from_static(b"E"));
+            Box::new(OriginalFound { found, settled, days_old, authorisation, date, elements })
+        }))
+    }
+
+    /// As both back ends apply a claim with its intent (M11).
+    fn claim(&mut self, claim: ClaimIntent) -> Option<Persisted> {
+        let own = self.rows.get(&claim.row.key).cloned().map(Box::new);
+        let original = self.rows.get_mut(&claim.key)?;
+        let row = &mut original.row;
+        let free = row.id == claim.original
+            && row.version == claim.version
+            && row.state == RowState::Approved
+            && row.claiming.is_none();
+        if own.is_some() || !free {
+            return Some(Persisted::Lost(own));
+        }
+        row.version += 1;
+        row.claiming = Some(claim.row.id);
+        let held = Claim {
+            original: claim.original,
+            key: claim.key,
+            day: claim.day,
+            amount: claim.amount,
+            status: ClaimStatus::Open,
+        };
+        let row = Row { day: Day(1), ..claim.row };
+        let found = Found { row, obligation: None, claim: Some(held), within_horizon: true };
+        self.rows.insert(found.row.key, found);
+        None
+    }
+
+    /// As both back ends end a claim with its outcome (M11).
+    fn end_claim(&mut self, taker: TxnId, end: switch_core::ClaimEnd) {
+        let held = self.rows.values_mut().find(|found| found.row.id == taker);
+        let Some(claim) = held.and_then(|found| found.claim.as_mut()) else { return };
+        if claim.status != end.from {
+            return;
+        }
+        claim.status = end.to;
+        if let Some(original) = self.rows.get_mut(&end.key) {
+            let row = &mut original.row;
+            row.version += 1;
+            row.claimed += end.taken;
+            row.claiming = row.claiming.filter(|open| *open != taker);
+        }
+    }
+
     pub(crate) fn apply(&mut self, what: Record) -> Persisted {
         let commit = Commit { day: Day(1), since: self.now.mono };
         match what {
@@ -203,7 +291,13 @@ impl Rig {
                     return Persisted::Lost(Some(Box::new(found.clone())));
                 }
                 let row = Row { day: Day(1), ..*row };
-                self.rows.insert(row.key, Found { row, obligation: None, within_horizon: true });
+                let found = Found { row, obligation: None, claim: None, within_horizon: true };
+                self.rows.insert(found.row.key, found);
+            }
+            Record::Claim(claim) => {
+                if let Some(result) = self.claim(*claim) {
+                    return result;
+                }
             }
             Record::Change(change) => {
                 let Some(found) = self.rows.get_mut(&change.row.key) else {
@@ -212,7 +306,9 @@ impl Rig {
                 if found.row.version + 1 != change.row.version {
                     return Persisted::Lost(Some(Box::new(found.clone())));
                 }
-                found.row = change.row;
+                let (claimed, claiming) = (found.row.claimed, found.row.claiming);
+                found.row = Row { claimed, claiming, ..change.row };
+                let taker = found.row.id;
                 if let Some(write) = change.obligation {
                     let known = found.obligation.as_ref();
                     found.obligation = Some(Obligation {
@@ -225,6 +321,9 @@ impl Rig {
                         due: write.due,
                         parked: false,
                     });
+                }
+                if let Some(end) = change.claim {
+                    self.end_claim(taker, end);
                 }
             }
             Record::Progress(progress) => {
@@ -252,16 +351,16 @@ impl Rig {
     pub(crate) fn request(&self, ask: u64) -> Request {
         Request {
             asked: self.asked(ask),
-            key: key(),
-            kind: Kind::Purchase,
+            key: self.focus,
+            kind: kind_of(self.focus),
             digest: Digest([9; 16]),
             refusal: None,
             issuer: Some(Arc::from(ISSUER)),
-            reversed_on_silence: true,
+            original: None,
             takes_partial: false,
             merchant: Bytes::from_static(b"M"),
             terminal: Bytes::from_static(b"T"),
-            stan: 42,
+            stan: self.stan(),
             amount: 100,
             currency: *b"156",
             card: Card::default(),
@@ -277,12 +376,12 @@ impl Rig {
     pub(crate) fn reverse(&mut self, ask: u64, amount: i64) {
         let request = ReversalRequest {
             asked: self.asked(ask),
-            key: key(),
-            kind: Kind::Purchase,
+            key: self.focus,
+            kind: kind_of(self.focus),
             rrn: None,
             merchant: Bytes::from_static(b"M"),
             terminal: Bytes::from_static(b"T"),
-            stan: 42,
+            stan: self.stan(),
             amount: Some(amount),
             currency: *b"156",
             card: Card::default(),
@@ -291,9 +390,30 @@ impl Rig {
         self.tell(Event::Reversal(Box::new(request)));
     }
 
+    fn stan(&self) -> u32 {
+        let bytes = self.focus.0;
+        u32::from_be_bytes([0, bytes[11], bytes[12], bytes[13]])
+    }
+
+    /// A request of the focus about another: `named`, of these kinds, taking `takes` of it.
+    pub(crate) fn ask_about(
+        &mut self,
+        ask: u64,
+        amount: i64,
+        named: Named,
+        kinds: &[Kind],
+        takes: Takes,
+        days: Option<u16>,
+    ) {
+        let original =
+            ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
+        let request = Request { amount, original: Some(Box::new(original)), ..self.request(ask) };
+        self.tell(Event::Request(Box::new(request)));
+    }
+
     /// The number of the transaction under test.
     pub(crate) fn id(&self) -> TxnId {
-        self.rows.get(&key()).map_or(TxnId(1), |found| found.row.id)
+        self.rows.get(&self.focus).map_or(TxnId(1), |found| found.row.id)
     }
 
     pub(crate) fn written(&mut self) {
@@ -309,7 +429,7 @@ impl Rig {
             code: Code::new(code).expect("code"),
             approves: code == "00",
             partial: false,
-            amount: Some(100),
+            amount: None,
             currency: Some(*b"156"),
             card_hash: None,
             terminal: None,
@@ -334,30 +454,30 @@ impl Rig {
     }
 
     pub(crate) fn taken(&mut self, ask: u64) {
-        self.tell(Event::ReplyWritten { ask: AskId(ask), key: key() });
+        self.tell(Event::ReplyWritten { ask: AskId(ask), key: self.focus });
     }
 
     pub(crate) fn dropped(&mut self, ask: u64) {
-        self.tell(Event::ReplyDropped { ask: AskId(ask), key: key() });
+        self.tell(Event::ReplyDropped { ask: AskId(ask), key: self.focus });
     }
 
     pub(crate) fn gone(&mut self, ask: u64) {
-        self.tell(Event::TerminalGone { ask: AskId(ask), key: key() });
+        self.tell(Event::TerminalGone { ask: AskId(ask), key: self.focus });
     }
 
     /// The state in memory, or of the row.
     pub(crate) fn state(&self) -> String {
-        let memory = self.engine.state(key()).map(|state| format!("{state:?}"));
+        let memory = self.engine.state(self.focus).map(|state| format!("{state:?}"));
         let row = || {
             self.rows
-                .get(&key())
+                .get(&self.focus)
                 .map_or_else(|| "-".to_owned(), |found| format!("({})", found.row.state.name()))
         };
         memory.unwrap_or_else(row)
     }
 
     pub(crate) fn owed(&self) -> String {
-        let known = self.rows.get(&key()).and_then(|found| found.obligation.as_ref());
+        let known = self.rows.get(&self.focus).and_then(|found| found.obligation.as_ref());
         known.map_or_else(|| "-".to_owned(), |known| format!("{:?}", known.status))
     }
 }
@@ -365,12 +485,24 @@ impl Rig {
 fn describe(what: &Record) -> Option<String> {
     Some(match what {
         Record::Intent(row) => format!("insert {}", row.state.name()),
-        Record::Change(change) => match change.obligation {
-            Some(write) => format!("change to {}, {:?}", change.row.state.name(), write.status),
-            None => format!("change to {}", change.row.state.name()),
-        },
+        Record::Claim(claim) => format!("claim {}", claim.amount),
+        Record::Change(change) => {
+            let mut text = format!("change to {}", change.row.state.name());
+            if let Some(write) = change.obligation {
+                text += &format!(", {:?}", write.status);
+            }
+            if let Some(end) = change.claim {
+                text += &format!(", claim {}", end.to.name());
+            }
+            text
+        }
         Record::Progress(_) => "progress".to_owned(),
         Record::Case(_) => "case".to_owned(),
         Record::Note(note) => format!("note {:?}", note.kind),
     })
+}
+
+/// The kind that an identity ends in.
+fn kind_of(key: Key) -> Kind {
+    Kind::from_number(key.0[14]).expect("a kind")
 }

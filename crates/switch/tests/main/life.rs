@@ -105,6 +105,7 @@ async fn a_reload_takes_merchants_and_routes_and_refuses_the_rest() {
         name: Some("SHOP".to_owned()),
         mcc: Some("5411".to_owned()),
         terminals: vec!["12345678".to_owned()],
+        ..MerchantSettings::default()
     }];
     node.running.reload(merchants.clone()).expect("taken");
     assert_eq!(code(&terminal.ask(&purchase(2, 100)).await), "00");

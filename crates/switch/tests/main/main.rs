@@ -6,5 +6,6 @@ mod host;
 mod life;
 mod links;
 mod node;
+mod originals;
 mod purchase;
 mod terminal;

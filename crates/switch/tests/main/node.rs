@@ -87,6 +87,7 @@ pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
                 max_in_flight: 100,
                 final_codes: vec![code("00"), code("25")],
             },
+            idempotent_advices: false,
         }],
         routes: vec![RouteSettings {
             prefixes: vec!["62".to_owned(), "81".to_owned()],

@@ -105,7 +105,7 @@ impl Terminal {
 
     fn reversal_answer(&mut self, message: &Message, tries: u32, turn: &mut Turn<'_>) {
         let floor = turn.floor;
-        let code = message.text(39).unwrap_or_default();
+        let code = floor.code(message);
         match &*code {
             "00" | "25" | "12" => {
                 self.journal(floor, "reversed", &code);
@@ -142,7 +142,7 @@ impl Terminal {
         let Sale { blanks, kind, .. } = &self.sale;
         let text = |number: u8| message.text(number).unwrap_or_default();
         let answer = Answer {
-            code: Text::new(&text(39)),
+            code: Text::new(&floor.code(message)),
             approval: Text::new(&text(38)),
             rrn: Text::new(&text(37)),
             amount: message.number(4).unwrap_or(blanks.amount),
@@ -152,7 +152,7 @@ impl Terminal {
             || *kind == Kind::BalanceEnquiry
             || (partial && floor.mix.partial && (1..blanks.amount).contains(&answer.amount));
         let checks = [
-            (message.mti().as_str() == "0210", "wrong message type"),
+            (Some(message.mti()) == floor.response(*kind), "wrong message type"),
             (text(42).trim_end() == floor.mix.merchant, "wrong merchant"),
             (same_amount, "wrong amount"),
             (!message.has(49) || text(49) == floor.mix.currency.as_str(), "wrong currency"),

@@ -1,0 +1,196 @@
+//! A person's word on a transaction's cases: what an advice's issuer has (M12), and so what becomes of its claim (M11).
+
+use switch_core::{Found, ObligationStatus, RowState, TxnId, Wall};
+
+use crate::{Store, StoreError};
+
+/// What a person found out about a transaction with open cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// The issuer has the advice or refund: its claim stands.
+    Delivered,
+    /// The issuer does not have it, and it is not to be told again: its claim is released.
+    Refused,
+    /// Nothing that the switch must know.
+    Seen,
+}
+
+impl Resolution {
+    /// The name in notes and commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Seen => "seen",
+        }
+    }
+
+    /// What the row becomes, if it changes.
+    pub(crate) fn state(self, found: &Found) -> Option<RowState> {
+        let open = matches!(found.row.state, RowState::Accepted | RowState::Disputed);
+        match self {
+            Self::Delivered if open => Some(RowState::Approved),
+            Self::Refused if open => Some(RowState::Disputed),
+            Self::Delivered | Self::Refused | Self::Seen => None,
+        }
+    }
+
+    /// How much the original's `claimed` grows, and the claim's status then.
+    pub(crate) const fn claim(self, amount: i64) -> (i64, i16) {
+        match self {
+            Self::Delivered => (amount, 2),
+            Self::Refused | Self::Seen => (0, 3),
+        }
+    }
+}
+
+/// Why a case was not resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// There is no such transaction.
+    #[error("no transaction {}", .0.rrn())]
+    Unknown(TxnId),
+    /// None of its cases is open.
+    #[error("no case of {} is open", .0.rrn())]
+    NotOpen(TxnId),
+    /// It changed meanwhile: look again.
+    #[error("{} changed meanwhile: look at it again", .0.rrn())]
+    Moved(TxnId),
+    /// It is no advice or refund that waits for such a word.
+    #[error("{} is {}: only what is accepted or disputed can be called delivered or refused", .0.rrn(), .1.name())]
+    NotWaiting(TxnId, RowState),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for ResolveError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The note of a resolution (`NoteKind::Resolved`).
+pub(crate) const NOTE: i16 = 23;
+/// `ObligationStatus::Owed` and `Confirmed`.
+pub(crate) const OWED: i16 = ObligationStatus::Owed.number() as i16;
+pub(crate) const CONFIRMED: i16 = ObligationStatus::Confirmed.number() as i16;
+
+/// Makes the function of one back end: they differ only in their types and in the names of leaves.
+macro_rules! resolver {
+    ($connection:ty) => {
+        /// Within a transaction of the caller's.
+        pub(super) async fn resolve(
+            connection: &mut $connection,
+            found: &switch_core::Found,
+            how: crate::Resolution,
+            now: switch_core::Wall,
+            leaf: impl Fn(switch_core::Day) -> String,
+        ) -> Result<(), crate::ResolveError> {
+            use crate::image::{long, signed};
+            use crate::resolve::{CONFIRMED, NOTE, OWED};
+            use sqlx::AssertSqlSafe;
+            let (row, id) = (&found.row, long(found.row.id.0));
+            let closed =
+                sqlx::query("UPDATE cases SET resolved = $1 WHERE id = $2 AND resolved IS NULL")
+                    .bind(now.0)
+                    .bind(id)
+                    .execute(&mut *connection)
+                    .await?;
+            if closed.rows_affected() == 0 {
+                return Err(crate::ResolveError::NotOpen(row.id));
+            }
+            sqlx::query("INSERT INTO note (id, day, at, kind, detail) VALUES ($1, $2, $3, $4, $5)")
+                .bind(id)
+                .bind(row.day.0)
+                .bind(now.0)
+                .bind(NOTE)
+                .bind(how.name().as_bytes().to_vec())
+                .execute(&mut *connection)
+                .await?;
+            let Some(state) = how.state(found) else {
+                return match how {
+                    crate::Resolution::Seen => Ok(()),
+                    crate::Resolution::Delivered | crate::Resolution::Refused => {
+                        Err(crate::ResolveError::NotWaiting(row.id, row.state))
+                    }
+                };
+            };
+            let mark = now.0 & 0x001f_ffff_ffff_ffff | (0x3ff << 53);
+            let changed = format!(
+                "UPDATE {} SET state = $1, version = version + 1, change = $2 \
+                 WHERE key = $3 AND id = $4 AND version = $5",
+                leaf(row.day)
+            );
+            let changed = sqlx::query(AssertSqlSafe(changed))
+                .bind(i16::from(state.number()))
+                .bind(mark)
+                .bind(row.key.0.to_vec())
+                .bind(id)
+                .bind(signed(row.version))
+                .execute(&mut *connection)
+                .await?;
+            if changed.rows_affected() != 1 {
+                return Err(crate::ResolveError::Moved(row.id));
+            }
+            sqlx::query("UPDATE obligation SET status = $1 WHERE id = $2 AND status = $3")
+                .bind(CONFIRMED)
+                .bind(id)
+                .bind(OWED)
+                .execute(&mut *connection)
+                .await?;
+            let Some(claim) = &found.claim else { return Ok(()) };
+            let (taken, status) = how.claim(claim.amount);
+            let ended = sqlx::query(
+                "UPDATE claim SET status = $1, closed = $2 WHERE id = $3 AND status = 1",
+            )
+            .bind(status)
+            .bind(now.0)
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
+            if ended.rows_affected() == 1 {
+                let original = format!(
+                    "UPDATE {} SET claimed = claimed + $1, version = version + 1, change = $2, \
+                     claiming = CASE WHEN claiming = $3 THEN NULL ELSE claiming END \
+                     WHERE key = $4 AND id = $5",
+                    leaf(claim.day)
+                );
+                sqlx::query(AssertSqlSafe(original))
+                    .bind(taken)
+                    .bind(mark)
+                    .bind(id)
+                    .bind(claim.key.0.to_vec())
+                    .bind(long(claim.original.0))
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Ok(())
+        }
+    };
+}
+pub(crate) use resolver;
+
+impl Store {
+    /// Closes the open cases of a transaction with what a person found out. Needs no lease: whoever conducts the transaction
+    /// finds its row changed. Resolving it twice is an error that changes nothing.
+    ///
+    /// # Errors
+    /// There is no such transaction, none of its cases is open, it does not wait for such a word, or the database failed.
+    pub async fn resolve(&self, id: TxnId, how: Resolution, now: Wall) -> Result<(), ResolveError> {
+        let found = self.read_id(id).await?.ok_or(ResolveError::Unknown(id))?;
+        let store = self.clone();
+        // in a task of its own, so that a caller who goes away leaves no transaction open
+        let task = tokio::spawn(async move {
+            match &store {
+                Self::Postgres(own) => own.resolve(&found, how, now).await,
+                Self::Sqlite(own) => own.resolve(&found, how, now).await,
+            }
+        });
+        match task.await {
+            Ok(done) => done,
+            Err(error) => Err(sqlx::Error::Io(std::io::Error::other(error)).into()),
+        }
+    }
+}

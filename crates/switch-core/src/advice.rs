@@ -1,0 +1,212 @@
+//! An advice or refund is the switch's to deliver once its intent is durable (M12): its terminal is told that it is done, and
+//! it is repeated until its issuer answers.
+
+use iso8583::{Cause, Code};
+
+use crate::{
+    Case, CaseKind, Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
+    ObligationWrite, ReversalResult, Row, RowState,
+    answer::contradicts,
+    core::Core,
+    txn::{Conclusion, Sending, Txn},
+};
+
+/// Codes with which an issuer refuses nothing: it could not do it now.
+const NOT_NOW: [&str; 4] = ["09", "91", "96", "98"];
+
+/// What an issuer says of an advice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AdviceAnswer {
+    /// It took it.
+    Taken(Code),
+    /// It refused it for good.
+    Refused(Code),
+    /// Neither: it is told again.
+    NotNow,
+}
+
+impl Txn {
+    /// An advice whose issuer did not decide it is ours to deliver, once its intent is durable. Any other conclusion's row
+    /// comes back.
+    pub(crate) fn accept_unanswered(
+        &mut self,
+        now: Now,
+        conclusion: &Conclusion,
+        mut row: Row,
+        core: &mut Core,
+    ) -> Option<Row> {
+        if !self.is_delivered() {
+            return Some(row);
+        }
+        let (sent, note) = match conclusion {
+            Conclusion::Approved(_) | Conclusion::Declined(_) => return Some(row),
+            Conclusion::Contradicted(answer) => {
+                core.notice(Notice::Contradicted(answer.issuer.clone()));
+                (true, Some(self.note(now, NoteKind::Contradiction, answer.code.as_str())))
+            }
+            Conclusion::Silent => (true, None),
+            Conclusion::Recovered => (true, Some(self.note(now, NoteKind::Recovered, ""))),
+            Conclusion::NeverSent(_) => (false, None),
+        };
+        let obligation = Some(self.accept(&mut row, now, sent));
+        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
+        None
+    }
+
+    /// Accepted: its terminal is told 00, and its delivery is owed.
+    fn accept(&mut self, row: &mut Row, now: Now, sent: bool) -> ObligationWrite {
+        row.state = RowState::Accepted;
+        row.cause = Cause::Done;
+        row.approved = row.amount;
+        self.duty.written_once |= sent;
+        ObligationWrite {
+            status: ObligationStatus::Owed,
+            cause: ObligationCause::Delivery,
+            at: now.wall,
+            due: now.wall,
+        }
+    }
+
+    /// An answer that is none to the first copy in time.
+    pub(crate) fn on_advice_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
+        core.notice(Notice::LateAnswer(answer.issuer.clone()));
+        let said = self.advice_answer(answer, core);
+        match (self.row.state, said) {
+            // its outcome is being written: what was answered counts once its delivery is owed
+            (
+                RowState::InFlight | RowState::InFlightReversalAsked,
+                AdviceAnswer::Taken(_) | AdviceAnswer::Refused(_),
+            ) => {
+                self.answered = Some(said);
+                self.told_late(now, answer, core);
+            }
+            (RowState::Accepted, _) if self.owes(core) => self.on_delivery_answer(now, said, core),
+            (
+                RowState::Declined | RowState::NeverSent | RowState::Disputed,
+                AdviceAnswer::Taken(_),
+            ) => {
+                self.told_late(now, answer, core);
+            }
+            (
+                RowState::InFlight
+                | RowState::InFlightReversalAsked
+                | RowState::Approved
+                | RowState::Declined
+                | RowState::NeverSent
+                | RowState::TimedOut
+                | RowState::Undone
+                | RowState::ReversedBeforeArrival
+                | RowState::Accepted
+                | RowState::Disputed,
+                _,
+            ) => {}
+        }
+    }
+
+    fn advice_answer(&self, answer: &IssuerAnswer, core: &Core) -> AdviceAnswer {
+        let unknown = core.is_unknown_code(&answer.issuer, answer.code);
+        if unknown || (!answer.approves && NOT_NOW.contains(&answer.code.as_str())) {
+            AdviceAnswer::NotNow
+        } else if !answer.approves {
+            AdviceAnswer::Refused(answer.code)
+        } else if contradicts(&self.row, answer, false) {
+            AdviceAnswer::NotNow
+        } else {
+            AdviceAnswer::Taken(answer.code)
+        }
+    }
+
+    /// M9: taken after it was refused: nothing reverses an advice, so a person must look.
+    fn told_late(&self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
+        let refused = match &self.conclusion {
+            Some(Conclusion::Declined(_)) => true,
+            Some(_) => false,
+            None => !self.row.state.is_in_flight(),
+        };
+        if refused && answer.approves {
+            core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, answer.code.as_str());
+            core.case(Case { id: self.row.id, kind: CaseKind::AdviceApprovedLate, at: now.wall });
+        }
+    }
+
+    /// The issuer answered a copy of an advice that it is owed.
+    pub(crate) fn on_delivery_answer(&mut self, now: Now, said: AdviceAnswer, core: &mut Core) {
+        match said {
+            AdviceAnswer::Taken(code) => {
+                self.duty.confirmed = Some(code);
+                self.duty.refused = false;
+                self.set_sending(Sending::Idle, core);
+                self.tell_result(ReversalResult::Confirmed, core);
+            }
+            AdviceAnswer::Refused(code) if self.duty.confirmed.is_none() => {
+                self.duty.confirmed = Some(code);
+                self.duty.refused = true;
+                self.set_sending(Sending::Idle, core);
+                self.tell_result(ReversalResult::Refused, core);
+            }
+            AdviceAnswer::NotNow if matches!(self.duty.sending, Sending::Written { .. }) => {
+                self.attempt_failed(now, ReversalResult::Refused, None, core);
+            }
+            AdviceAnswer::Refused(_) | AdviceAnswer::NotNow => {}
+        }
+    }
+
+    /// Whether a copy may go out: an issuer that does not take a repeat for the same gets one (M12).
+    pub(crate) fn may_send(&self, core: &Core) -> bool {
+        !self.is_delivered()
+            || !self.duty.written_once
+            || (self.row.issuer.as_ref().and_then(|name| core.issuers.get(name)))
+                .is_none_or(|issuer| issuer.policy.repeats_advices)
+    }
+
+    /// Accepted or disputed: copies get the same answer, and the delivery goes on.
+    pub(crate) fn settle_accepted(&mut self, now: Now, core: &mut Core) {
+        self.late = 0;
+        for waits in std::mem::take(&mut self.reversers) {
+            core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+        }
+        self.refuse_strangers(now, core);
+        if !self.askers.is_empty() {
+            return self.record_copy(now, core);
+        }
+        if self.adopt {
+            return self.record_progress(now, core);
+        }
+        if !self.owes(core) {
+            return;
+        }
+        if self.duty.proof.is_none() {
+            // owed by an earlier life of this node: adopt it
+            self.adopt = true;
+            return self.record_progress(now, core);
+        }
+        if let Some(code) = self.duty.confirmed {
+            self.record_delivered(now, code, core);
+        } else if std::mem::take(&mut self.duty.case) {
+            self.record_case(now, core);
+        } else if std::mem::take(&mut self.duty.progress) {
+            self.record_progress(now, core);
+        }
+    }
+
+    /// The issuer's word on it is final: its claim stands, or it is a case and its claim stays (M12).
+    fn record_delivered(&mut self, now: Now, code: Code, core: &mut Core) {
+        let refused = self.duty.refused;
+        let row = self.next_image(core, |row| {
+            row.state = if refused { RowState::Disputed } else { RowState::Approved };
+        });
+        let obligation = Some(ObligationWrite {
+            status: ObligationStatus::Confirmed,
+            cause: ObligationCause::Delivery,
+            at: now.wall,
+            due: now.wall,
+        });
+        let kind = if refused { NoteKind::AdviceRefused } else { NoteKind::AdviceDelivered };
+        let note = Some(self.note(now, kind, code.as_str()));
+        let case = refused.then(|| {
+            core.notice(Notice::CaseOpened);
+            Case { id: self.row.id, kind: CaseKind::AdviceRefused, at: now.wall }
+        });
+        self.record(now, Change { row, obligation, note, case, claim: None }, core);
+    }
+}

@@ -1,0 +1,167 @@
+//! What a request says of the transaction that it is about (M11), and what of its own fields its kind needs kept.
+
+use std::borrow::Cow;
+
+use iso8583::{Cause, Kind, KindRow, NamedBy, OnSilence, OriginalRule, Takes};
+use switch_core::{ClaimAsk, Named, TxnId};
+
+use super::{Asker, ROOM};
+use crate::{
+    blob::Packer,
+    config::{IssuerSettings, OriginalLimits},
+    originals::six,
+};
+
+/// Chip data that would tell the card, and is never stored: number, track equivalents, expiry, name.
+const CARD_TAGS: [&[u8]; 8] = [
+    &[0x57],
+    &[0x5A],
+    &[0x5F, 0x20],
+    &[0x5F, 0x24],
+    &[0x9F, 0x1F],
+    &[0x9F, 0x20],
+    &[0x9F, 0x6B],
+    &[0x56],
+];
+
+impl Asker<'_> {
+    /// What is asked of the original, where the kind is about one.
+    ///
+    /// # Errors
+    /// It is not named as its kind asks: [`Cause::Format`].
+    pub(super) fn original(
+        &self,
+        row: &KindRow,
+        card: [u8; 16],
+        merchant: &[u8],
+    ) -> Result<Option<Box<ClaimAsk>>, Cause> {
+        let Some(rule) = &row.original else { return Ok(None) };
+        let authorisation = self.authorisation();
+        let date = self.original_date();
+        let named = self.named(rule, card, authorisation, date).ok_or(Cause::Format)?;
+        let limits = self.desk.directory.merchants.get(merchant).map(|merchant| merchant.limits);
+        let (takes, days) = limited(row.kind, rule, limits.unwrap_or_default());
+        Ok(Some(Box::new(ClaimAsk {
+            named,
+            kinds: rule.kinds.as_slice().into(),
+            takes,
+            days,
+            authorisation,
+            date,
+        })))
+    }
+
+    fn named(
+        &self,
+        rule: &OriginalRule,
+        card: [u8; 16],
+        authorisation: Option<[u8; 6]>,
+        date: Option<u16>,
+    ) -> Option<Named> {
+        match rule.named_by {
+            NamedBy::Trace => self.trace().or_else(|| self.number()),
+            NamedBy::Number => self.number().or_else(|| self.trace()),
+            NamedBy::Authorisation => {
+                authorisation.map(|code| Named::Authorisation { card, code, date })
+            }
+        }
+    }
+
+    /// Batch and trace number (61.1 and 61.2), or the trace number of 90.
+    fn trace(&self) -> Option<Named> {
+        let elements = self.dialect.elements();
+        let number = |element| self.dialect.element_number(self.message, element);
+        if let (Some(batch), Some(stan)) = (elements.original_batch, elements.original_stan) {
+            let (batch, stan) = (number(batch)?, number(stan)?);
+            return Some(Named::Trace {
+                batch: batch.try_into().ok()?,
+                stan: stan.try_into().ok()?,
+            });
+        }
+        let mut room = ROOM;
+        let named = elements.original_elements?;
+        let digits = self.dialect.element_bytes(self.message, named, &mut room)?;
+        let stan = std::str::from_utf8(digits.get(4..10)?).ok()?.parse().ok()?;
+        Some(Named::Trace { batch: 0, stan })
+    }
+
+    /// The retrieval reference number (37). One that is none of ours names nothing.
+    fn number(&self) -> Option<Named> {
+        let mut room = ROOM;
+        let text = self.message.text_bytes(37, &mut room)?;
+        let text = text.trim_ascii();
+        if text.is_empty() {
+            return None;
+        }
+        let digits = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        let ours = digits.filter(|id| (1..TxnId::LIMIT).contains(id));
+        Some(Named::Number(TxnId(ours.unwrap_or(0))))
+    }
+
+    /// The authorisation code (38) that the request gives for its original.
+    fn authorisation(&self) -> Option<[u8; 6]> {
+        let mut room = ROOM;
+        six(&self.message.text_bytes(38, &mut room)?)
+    }
+
+    /// The date of the original (61.3), if one is given.
+    fn original_date(&self) -> Option<u16> {
+        let element = self.dialect.elements().original_date?;
+        let date = self.dialect.element_number(self.message, element)?;
+        u16::try_from(date).ok().filter(|date| *date > 0)
+    }
+
+    /// What is kept of a request beside what every kind keeps: the plan of an instalment or the kind of points (62), which a
+    /// reversal repeats; and of what must be delivered again (M12), chip data without what tells the card.
+    pub(super) fn carry_more(&self, kind: Kind, issuer: &IssuerSettings, packer: &mut Packer) {
+        let planned = matches!(
+            kind,
+            Kind::Instalment | Kind::InstalmentVoid | Kind::Points | Kind::PointsVoid
+        );
+        if planned && issuer.dialect.field(62).is_some() {
+            let plan = self.message.binary(62).or_else(|| {
+                self.message.text(62).map(|text| Cow::Owned(text.into_owned().into_bytes()))
+            });
+            if let Some(plan) = plan.filter(|plan| plan.len() <= MOST_PLAN) {
+                packer.put(62, &plan);
+            }
+        }
+        if kind.on_silence() == OnSilence::Deliver && self.message.has(55) {
+            let mut chip = Vec::new();
+            for tlv in self.message.tlv55().filter(|tlv| !CARD_TAGS.contains(&tlv.tag)) {
+                chip.extend_from_slice(tlv.tag);
+                if tlv.value.len() > 127 {
+                    chip.push(0x81);
+                }
+                chip.push(u8::try_from(tlv.value.len()).unwrap_or(u8::MAX));
+                chip.extend_from_slice(tlv.value);
+            }
+            packer.put(55, &chip);
+        }
+    }
+}
+
+/// Longest plan (62) that is kept.
+const MOST_PLAN: usize = 512;
+
+/// The dialect's rule under a merchant's own limits.
+fn limited(kind: Kind, rule: &OriginalRule, limits: OriginalLimits) -> (Takes, Option<u16>) {
+    let whole = matches!(kind, Kind::Completion | Kind::CompletionAdvice);
+    let days = match kind {
+        Kind::Refund => limits.refund_days,
+        Kind::Completion | Kind::CompletionAdvice | Kind::PreAuthorisationVoid => {
+            limits.completion_days
+        }
+        _ => None,
+    };
+    let takes = match rule.takes {
+        Takes::Whole { percent } if whole => {
+            Takes::Whole { percent: limits.completion_percent.unwrap_or(percent) }
+        }
+        Takes::Total { percent } if kind == Kind::Tip => {
+            Takes::Total { percent: limits.tip_percent.unwrap_or(percent) }
+        }
+        takes => takes,
+    };
+    (takes, days.or(rule.days))
+}
