@@ -19,6 +19,7 @@ both! {
     a_settlement_counts_compares_and_closes,
     a_settlement_covers_all_open_batches,
     a_settlement_waits_for_what_is_in_flight,
+    a_tip_counts_by_what_it_adds,
     an_upload_shows_the_four_differences,
     a_balanced_batch_takes_certificates_and_compares_nothing,
     a_closed_number_comes_again_beyond_its_horizon,
@@ -228,6 +229,32 @@ async fn a_settlement_waits_for_what_is_in_flight(home: &Home) {
     assert!(!node.store.batch_closed(TERMINAL, 7).await.expect("reads"));
     assert!(is_applied(&node.write(change(approved(&row, TODAY))).await));
     assert_eq!(balanced(&settle(&node, &ask).await), Some((true, false)));
+    node.stop().await;
+}
+
+async fn a_tip_counts_by_what_it_adds(home: &Home) {
+    let mut node = Node::start(home, "a").await;
+    node.store.open_batches(&[brought(1, 7)]).await.expect("opened");
+    let (sale, tip) = (row(&node, 7, 1, 100), row(&node, 7, 2, 110));
+    sell(&mut node, &sale).await;
+    assert!(is_applied(&node.write(insert(&tip)).await));
+    home.execute("UPDATE txn SET state = 9, kind = 16 WHERE stan = 2").await;
+    home.execute(
+        "INSERT INTO claim (id, original, key, day, amount, status, opened) \
+         SELECT id, 7001, key, day, -10, 1, created FROM txn WHERE stan = 2",
+    )
+    .await;
+    let rules = Rules { debit: vec![Kind::Purchase, Kind::Tip], ..rules() };
+    let settled = node.store.settle(&settlement(7, 9, debit(111, 2)), &rules).await;
+    assert_eq!(balanced(&settled.expect("settles")), Some((false, false)));
+    let files = node.store.batches(None, 10).await.expect("reads");
+    assert_eq!(files[0].totals.map(|[_, held]| held), Some(debit(110, 2)));
+    // Its own line tells the whole amount.
+    let tip = Line { kind: Some(Kind::Tip), ..line(Source::Detail, 2, 110) };
+    let lines = [line(Source::List, 1, 100), tip];
+    assert_eq!(node.store.upload(TERMINAL, 7, &lines).await.expect("kept"), Uploaded::Taken);
+    let ended = node.store.end_upload(&end(7, 2), &rules).await.expect("answered");
+    assert_eq!(ended, Ended::Compared { cases: 0, repeated: false });
     node.stop().await;
 }
 
