@@ -1,4 +1,4 @@
-//! `/api/v1/…`: transactions, links, reversals, cases and a summary, as JSON.
+//! `/api/v1/…`: transactions, links, reversals, cases, batches and a summary, as JSON.
 
 use axum::{
     Json,
@@ -16,7 +16,7 @@ use crate::{
     names,
     query::Query,
     server::Shared,
-    view::{Case, Event, OwedReversal, Taken, Transaction},
+    view::{Batch, Case, Event, OwedReversal, Taken, Transaction},
 };
 
 /// Why a request got no answer.
@@ -107,10 +107,45 @@ pub(crate) async fn reversals(
     Ok(items(owed.iter().map(OwedReversal::of).collect()))
 }
 
-/// `GET /api/v1/cases`: the open ones.
-pub(crate) async fn cases(State(shared): State<Shared>) -> Answer {
-    let cases = shared.store.cases(None, 1000).await?;
+/// What may be asked of the list of cases.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaseQuery {
+    #[serde(default)]
+    all: bool,
+}
+
+/// `GET /api/v1/cases`: the open ones; with `all=true` the resolved ones too.
+pub(crate) async fn cases(
+    State(shared): State<Shared>,
+    query: Result<Parameters<CaseQuery>, QueryRejection>,
+) -> Answer {
+    let cases = if query?.0.all {
+        shared.store.all_cases(1000).await?
+    } else {
+        shared.store.cases(None, 1000).await?
+    };
     Ok(items(cases.iter().map(Case::of).collect()))
+}
+
+/// What may be asked of the list of batches.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchQuery {
+    terminal: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /api/v1/batches?terminal=…`: the newest first.
+pub(crate) async fn batches(
+    State(shared): State<Shared>,
+    query: Result<Parameters<BatchQuery>, QueryRejection>,
+) -> Answer {
+    let query = query?.0;
+    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    let terminal = query.terminal.as_deref().map(str::as_bytes);
+    let batches = shared.store.batches(terminal, limit).await?;
+    Ok(items(batches.iter().map(Batch::of).collect()))
 }
 
 /// An issuer's endpoint.

@@ -13,6 +13,7 @@ use crate::{
     api::{Link, link_list, whole},
     names,
     server::Shared,
+    view::Case,
 };
 
 /// Newest transactions on the page.
@@ -29,6 +30,7 @@ struct Page {
     figures: Vec<(&'static str, String)>,
     links: Vec<Link>,
     owed: Vec<Line>,
+    cases: Vec<Case>,
     recent: Vec<Line>,
 }
 
@@ -82,6 +84,7 @@ pub(crate) async fn status(State(shared): State<Shared>) -> Response {
         figures: Vec::new(),
         links: link_list(&figures),
         owed: Vec::new(),
+        cases: Vec::new(),
         recent: Vec::new(),
     };
     let ended = |outcome| {
@@ -149,6 +152,8 @@ async fn fill(shared: &Shared, page: &mut Page) -> Result<(), store::StoreError>
             code: owed.issuer.clone().unwrap_or_default(),
         })
         .collect();
+    let cases = shared.store.cases(None, RECENT).await?;
+    page.cases = cases.iter().map(Case::of).collect();
     let recent = shared.store.find(&Filter::default(), RECENT).await?;
     page.recent = recent.iter().map(Line::of).collect();
     Ok(())

@@ -167,6 +167,7 @@ fn router(shared: Shared, bound: IpAddr) -> Router {
         .route("/api/v1/links", get(api::links))
         .route("/api/v1/reversals", get(api::reversals))
         .route("/api/v1/cases", get(api::cases))
+        .route("/api/v1/batches", get(api::batches))
         .layer(middleware::from_fn(refuse_other_hosts));
     let all = if bound.is_loopback() { open.merge(own) } else { open };
     all.layer(middleware::map_response(protect)).with_state(shared)

@@ -1,7 +1,7 @@
 //! The forms in which the API gives transactions, duties, cases and notes.
 
 use serde::Serialize;
-use store::{CaseFile, Owed};
+use store::{BatchFile, CaseFile, Owed, Totals};
 use switch_core::{Claim, Found, Note, Obligation, TxnId};
 
 use crate::names;
@@ -159,6 +159,7 @@ pub(crate) struct Case {
     pub(crate) kind: &'static str,
     pub(crate) opened: String,
     pub(crate) resolved: Option<String>,
+    pub(crate) detail: String,
 }
 
 impl Case {
@@ -169,6 +170,76 @@ impl Case {
             kind: case.kind.name(),
             opened: names::time(case.opened),
             resolved: case.resolved.map(names::time),
+            detail: names::text(case.detail.as_bytes()),
+        }
+    }
+}
+
+/// A terminal's batch.
+#[derive(Debug, Serialize)]
+pub(crate) struct Batch {
+    pub(crate) merchant: String,
+    pub(crate) terminal: String,
+    pub(crate) batch: String,
+    pub(crate) day: String,
+    pub(crate) opened: String,
+    pub(crate) closed: Option<String>,
+    /// Open, balanced, unbalanced, or covered by the settlement of a later one.
+    pub(crate) result: &'static str,
+    pub(crate) terminal_totals: Option<BatchTotals>,
+    pub(crate) switch_totals: Option<BatchTotals>,
+    pub(crate) uploaded: Option<String>,
+    pub(crate) cases: u32,
+}
+
+/// Totals in minor units: amounts and counts of debits and credits, of domestic and of foreign cards.
+#[derive(Debug, Serialize)]
+pub(crate) struct BatchTotals {
+    pub(crate) domestic: GroupTotals,
+    pub(crate) foreign: GroupTotals,
+}
+
+/// Totals of one group of cards.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupTotals {
+    pub(crate) debit: i64,
+    pub(crate) debits: u32,
+    pub(crate) credit: i64,
+    pub(crate) credits: u32,
+}
+
+impl BatchTotals {
+    fn of(totals: Totals) -> Self {
+        let group = |group: store::Group| GroupTotals {
+            debit: group.debit.amount,
+            debits: group.debit.count,
+            credit: group.credit.amount,
+            credits: group.credit.count,
+        };
+        Self { domestic: group(totals.domestic), foreign: group(totals.foreign) }
+    }
+}
+
+impl Batch {
+    pub(crate) fn of(batch: &BatchFile) -> Self {
+        let result = match (batch.closed, batch.balanced) {
+            (None, _) => "open",
+            (Some(_), None) => "covered",
+            (Some(_), Some(true)) => "balanced",
+            (Some(_), Some(false)) => "unbalanced",
+        };
+        Self {
+            merchant: names::text(&batch.merchant),
+            terminal: names::text(&batch.terminal),
+            batch: format!("{:06}", batch.number),
+            day: names::day(batch.day),
+            opened: names::time(batch.opened),
+            closed: batch.closed.map(names::time),
+            result,
+            terminal_totals: batch.totals.map(|[theirs, _]| BatchTotals::of(theirs)),
+            switch_totals: batch.totals.map(|[_, ours]| BatchTotals::of(ours)),
+            uploaded: batch.ended.map(names::time),
+            cases: batch.cases,
         }
     }
 }

@@ -78,6 +78,12 @@ pub(crate) enum Command {
     /// Shows the reversals that a running node owes, or owed
     #[command(after_help = "Example:\n  interlock reversals --status any --limit 20")]
     Reversals(Reversals),
+    /// Shows what a person must look at
+    #[command(after_help = "Example:\n  interlock cases --all")]
+    Cases(Cases),
+    /// Shows the batches of terminals, and how they were settled
+    #[command(after_help = "Example:\n  interlock batches 12345678")]
+    Batches(Batches),
     /// Makes keys
     #[command(subcommand, after_help = "Example:\n  interlock keys init card-data.key")]
     Keys(Keys),
@@ -280,6 +286,28 @@ pub(crate) struct Reversals {
     /// Only those
     #[arg(long, default_value = "owed", value_parser = ["owed", "marked", "cleared", "confirmed", "withdrawn", "any"])]
     pub(crate) status: String,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Options of `cases`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cases {
+    /// Resolved ones too
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// Options of `batches`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Batches {
+    /// Only those of this terminal (41)
+    pub(crate) terminal: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: u32,

@@ -110,6 +110,15 @@ fn sales_cross_the_switch_and_the_ledgers_agree() {
     interlock().args(["txn", "show", "999999", "--admin", &set.admin]).assert().code(1);
     interlock().args(["links", "--admin", &set.admin]).assert().success();
     interlock().args(["reversals", "--admin", &set.admin]).assert().success().stdout("none\n");
+    let cases = ["cases", "--all", "--admin", &set.admin];
+    interlock().args(cases).assert().success().stdout("none\n");
+    // What terminals brought is written behind.
+    wait_for("batches", || {
+        let batches = ["batches", "--json", "--admin", &set.admin];
+        let listed = interlock().args(batches).assert().success();
+        let text = String::from_utf8_lossy(&listed.get_output().stdout).into_owned();
+        text.lines().count() == 4 && text.lines().all(|line| line.contains("\"result\":\"open\""))
+    });
 
     set.serve.signal("TERM");
     let path = set.path().to_owned();

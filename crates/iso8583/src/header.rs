@@ -112,6 +112,26 @@ impl Header {
         }
         answer
     }
+
+    /// With this processing requirement, the sixth of the head's twelve digits; as it is where there is no head. Other
+    /// digits than 0 to 9 are none.
+    #[must_use]
+    pub fn with_requirement(mut self, digit: u8) -> Self {
+        let at = self.layout.len().saturating_sub(4);
+        if self.layout.head
+            && digit <= 9
+            && let Some(byte) = self.bytes.get_mut(at)
+        {
+            *byte = (*byte & 0xF0) | digit;
+        }
+        self
+    }
+
+    /// The processing requirement, where there is a head.
+    #[must_use]
+    pub fn requirement(&self) -> Option<u8> {
+        self.head()?.get(2).map(|byte| byte & 0x0F)
+    }
 }
 
 impl fmt::Debug for Header {
@@ -130,6 +150,18 @@ mod tests {
         assert_eq!(header.answer().tpdu(), Some(&[0x60, 0x11, 0, 0, 6][..]));
         assert_eq!(header.answer().head(), header.head());
         assert_eq!(header.answer().answer(), header);
+    }
+
+    #[test]
+    fn the_requirement_is_one_digit_of_the_head() {
+        let header = Header::new([0x60; 5], [0x60, 0x31, 0x10, 0x31, 7, 0x30]);
+        assert_eq!(header.requirement(), Some(0));
+        let asked = header.with_requirement(4);
+        assert_eq!(asked.head(), Some(&[0x60, 0x31, 0x14, 0x31, 7, 0x30][..]));
+        assert_eq!((asked.requirement(), asked.with_requirement(10)), (Some(4), asked));
+        let layout = HeaderLayout { tpdu: true, caller: 0, head: false };
+        let bare = Header::read(layout, b"tpdux").expect("5 bytes");
+        assert_eq!((bare.with_requirement(1), bare.requirement()), (bare, None));
     }
 
     #[test]

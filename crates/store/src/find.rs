@@ -63,7 +63,7 @@ pub struct Owed {
 }
 
 /// A case as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseFile {
     /// Of which transaction.
     pub id: TxnId,
@@ -73,6 +73,8 @@ pub struct CaseFile {
     pub opened: Wall,
     /// When it was resolved.
     pub resolved: Option<Wall>,
+    /// What differs, where the kind does not say it all. Never a card number.
+    pub detail: String,
 }
 
 /// What the store holds open.
@@ -192,18 +194,25 @@ macro_rules! finders {
                     .collect()
             }
 
+            /// With `resolved`, those too, where no transaction is named.
             pub(crate) async fn cases(
                 &self,
                 id: Option<switch_core::TxnId>,
+                resolved: bool,
                 limit: u32,
             ) -> Result<Vec<crate::CaseFile>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(
-                    "SELECT id, kind, opened, resolved FROM cases WHERE ",
+                    "SELECT id, kind, opened, resolved, detail FROM cases",
                 );
                 match id {
-                    Some(id) => query.push("id = ").push_bind(crate::image::long(id.0)),
-                    None => query.push("resolved IS NULL"),
-                };
+                    Some(id) => {
+                        query.push(" WHERE id = ").push_bind(crate::image::long(id.0));
+                    }
+                    None if resolved => {}
+                    None => {
+                        query.push(" WHERE resolved IS NULL");
+                    }
+                }
                 query.push(" ORDER BY opened DESC LIMIT ").push_bind(i64::from(limit));
                 let rows = query.build().fetch_all(&self.$pool).await?;
                 rows.iter()
@@ -214,6 +223,7 @@ macro_rules! finders {
                             row.try_get(1)?,
                             row.try_get(2)?,
                             row.try_get(3)?,
+                            row.try_get(4)?,
                         )
                     })
                     .collect()
@@ -302,6 +312,7 @@ pub(crate) fn case_of(
     kind: i16,
     opened: i64,
     resolved: Option<i64>,
+    detail: Option<Vec<u8>>,
 ) -> Result<CaseFile, StoreError> {
     Ok(CaseFile {
         id: TxnId(crate::image::count(id)),
@@ -310,6 +321,7 @@ pub(crate) fn case_of(
         })?,
         opened: Wall(opened),
         resolved: resolved.map(Wall),
+        detail: String::from_utf8_lossy(&detail.unwrap_or_default()).into_owned(),
     })
 }
 
@@ -358,7 +370,15 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn cases(&self, id: Option<TxnId>, limit: u32) -> Result<Vec<CaseFile>, StoreError> {
-        ask!(self, own => own.cases(id, limit))
+        ask!(self, own => own.cases(id, false, limit))
+    }
+
+    /// At most `limit` cases, resolved ones too, the newest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all_cases(&self, limit: u32) -> Result<Vec<CaseFile>, StoreError> {
+        ask!(self, own => own.cases(None, true, limit))
     }
 
     /// How many cases are open, over all nodes: cheap enough to be asked each second.

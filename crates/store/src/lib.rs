@@ -9,6 +9,7 @@ mod bound;
 mod calendar;
 mod config;
 mod connection;
+mod counter;
 mod days;
 mod error;
 mod fault;
@@ -29,6 +30,10 @@ mod writer;
 
 pub use calendar::{Calendar, DayConfig};
 pub use config::StoreConfig;
+pub use counter::{
+    Balance, BatchFile, Ended, Fetched, Group, Line, Opening, Place, Rules, Settled, Settlement,
+    SignIn, SignedIn, Source, Sum, TerminalState, TotalSide, Totals, UploadEnd, Uploaded,
+};
 pub use days::DaysKept;
 pub use error::StoreError;
 pub use find::{CaseFile, Filter, OpenCounts, Owed};

@@ -125,6 +125,14 @@ pub enum CaseKind {
     IssuerGone = 3,
     /// Whether an approval was delivered stayed unknown to the end of the day (M10).
     DeliveryUnknown = 4,
+    /// A settlement's upload names a transaction that the switch does not have. It has a number of its own.
+    TerminalOnly = 5,
+    /// A settlement's upload lacks a transaction that the switch has.
+    SwitchOnly = 6,
+    /// The amount in a settlement's upload is not the switch's.
+    AmountsDiffer = 7,
+    /// A settlement's upload keeps a transaction that was reversed here.
+    ReversedHere = 8,
     /// An advice or refund was not answered: after so many attempts, or after its one copy (M12).
     AdviceUnanswered = 20,
     /// The issuer refused an advice or refund that the terminal was told is done (M12).
@@ -135,11 +143,15 @@ pub enum CaseKind {
 
 impl CaseKind {
     /// All, by number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::ReversalUnanswered,
         Self::ShedButApproved,
         Self::IssuerGone,
         Self::DeliveryUnknown,
+        Self::TerminalOnly,
+        Self::SwitchOnly,
+        Self::AmountsDiffer,
+        Self::ReversedHere,
         Self::AdviceUnanswered,
         Self::AdviceRefused,
         Self::AdviceApprovedLate,
@@ -159,6 +171,10 @@ impl CaseKind {
             Self::ShedButApproved => "shed but approved",
             Self::IssuerGone => "issuer gone",
             Self::DeliveryUnknown => "delivery unknown",
+            Self::TerminalOnly => "terminal has it, switch does not",
+            Self::SwitchOnly => "switch has it, terminal does not",
+            Self::AmountsDiffer => "amounts differ",
+            Self::ReversedHere => "reversed here, kept there",
             Self::AdviceUnanswered => "advice unanswered",
             Self::AdviceRefused => "advice refused",
             Self::AdviceApprovedLate => "advice approved late",

@@ -6,11 +6,14 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use iso8583::{Cause, Dialect, Kind, KindRow, Message};
+use store::Opening;
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
+    batches::Verdict,
     blob::{Packer, together},
     config::IssuerSettings,
+    counter::{Errand, errand},
     desk::{Desk, seal},
     version,
 };
@@ -20,6 +23,10 @@ use crate::{
 pub(crate) enum Inquiry {
     /// For the engine, with the identity that it is about (an echo has none).
     Event(Event, Option<Key>),
+    /// For the engine, once the store was asked again about its batch.
+    Look(Event, Key),
+    /// For the counter: the switch itself answers.
+    Errand(Box<Errand>),
     /// Refused here: it has no identity that the engine could know.
     Refuse(Cause),
     /// A response, or nothing that could be answered: counted and dropped.
@@ -31,7 +38,7 @@ enum Part {
     Transaction,
     Reversal,
     Echo,
-    Unsupported,
+    Counter,
 }
 
 const fn part(kind: Kind) -> Part {
@@ -65,7 +72,7 @@ const fn part(kind: Kind) -> Part {
         | Kind::BatchChip
         | Kind::BatchEnd
         | Kind::Parameters
-        | Kind::StatusReport => Part::Unsupported,
+        | Kind::StatusReport => Part::Counter,
     }
 }
 
@@ -105,7 +112,10 @@ pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) 
         Part::Transaction => asker.transaction(row, asked),
         Part::Reversal => asker.reversal(asked),
         Part::Echo => Inquiry::Event(Event::Echo(asked.ask), None),
-        Part::Unsupported => Inquiry::Refuse(Cause::NotSupported),
+        Part::Counter => match errand(desk, message, row) {
+            Ok(errand) => Inquiry::Errand(Box::new(errand)),
+            Err(cause) => Inquiry::Refuse(cause),
+        },
     }
 }
 
@@ -162,6 +172,12 @@ impl Asker<'_> {
             .merchants
             .refusal(&whose.merchant, &whose.terminal)
             .or_else(|| issuer.is_none().then_some(Cause::NoRoute));
+        let belongs = match refusal {
+            None => self.belongs(key, &whose),
+            Some(_) => Verdict::Same,
+        };
+        let refusal =
+            refusal.or_else(|| (belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
         let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer));
         // The row outlives the message.
         let [merchant, terminal, sealed, carried] =
@@ -184,7 +200,25 @@ impl Asker<'_> {
             card,
             carried,
         };
-        Inquiry::Event(Event::Request(Box::new(request)), Some(key))
+        let event = Event::Request(Box::new(request));
+        match belongs {
+            Verdict::Look => Inquiry::Look(event, key),
+            Verdict::Same | Verdict::Differs => Inquiry::Event(event, Some(key)),
+        }
+    }
+
+    /// Whether a request belongs to its terminal's batch; everything does in a dialect without batches.
+    fn belongs(&self, key: Key, whose: &Whose<'_>) -> Verdict {
+        if self.dialect.elements().batch.is_none() {
+            return Verdict::Same;
+        }
+        let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
+        let opening = || Opening {
+            place: self.desk.place(key.terminal(), bytes(&whose.merchant), bytes(&whose.terminal)),
+            number: key.batch(),
+            at: self.wall,
+        };
+        self.desk.batches.check(key.terminal(), key.batch(), opening)
     }
 
     fn reversal(&self, asked: Asked) -> Inquiry {

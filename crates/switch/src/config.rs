@@ -27,6 +27,8 @@ pub struct Settings {
     pub routes: Vec<RouteSettings>,
     /// `[[merchant]]`; where none is listed, every merchant is known.
     pub merchants: Vec<MerchantSettings>,
+    /// `[parameters] dir`: what terminals fetch; none where nothing is kept for them.
+    pub parameters: Option<PathBuf>,
     /// Bounds that no configuration file sets.
     pub bounds: Bounds,
 }
@@ -129,6 +131,8 @@ pub struct IssuerSettings {
     pub name: Name,
     /// How it writes.
     pub dialect: Arc<Dialect>,
+    /// Whether its cards count as foreign in a settlement's totals.
+    pub foreign: bool,
     /// How its messages are framed.
     pub framing: Framing,
     /// Where it listens, each `host:port`.

@@ -22,6 +22,7 @@ use crate::{
     acquirer::{Inquiry, inquire, unanswerable},
     clock,
     config::{Bounds, Keepalive},
+    counter::{Errand, Told, told},
     desk::Desk,
     hold::HoldBack,
     input::{Input, OpenAsk, ReplyReceipt, ToTerminal},
@@ -224,7 +225,9 @@ impl TerminalConnection {
         let grace = desk.listener.undelivered_grace;
         let asked = Asked { ask: id, listener, deadline, grace };
         let (event, key) = match inquire(&desk, &message, asked, read.wall) {
-            Inquiry::Event(event, key) => (event, key),
+            Inquiry::Event(event, key) => (Asks::Engine(event), key),
+            Inquiry::Look(event, key) => (Asks::Look(event), Some(key)),
+            Inquiry::Errand(errand) => (Asks::Counter(errand), None),
             Inquiry::Refuse(cause) => {
                 self.refuse(&desk, &message, cause);
                 return Ok(());
@@ -242,7 +245,9 @@ impl TerminalConnection {
         // Between the look at the room and now another connection may have taken it: one too many does no harm.
         let place = Arc::clone(&self.port.asks).try_acquire_owned().ok();
         let kind = match &event {
-            Event::Request(request) => Some(request.kind),
+            Asks::Engine(Event::Request(request)) | Asks::Look(Event::Request(request)) => {
+                Some(request.kind)
+            }
             _ => None,
         };
         self.open.insert(id, key);
@@ -257,7 +262,19 @@ impl TerminalConnection {
             connection: self.sender.clone(),
             _place: place,
         };
-        self.port.inputs.send(Input::Ask(Arc::new(ask), event));
+        let ask = Arc::new(ask);
+        match (event, key) {
+            (Asks::Look(event), Some(key)) => self.port.counter.look(key.terminal(), ask, event),
+            (Asks::Engine(event) | Asks::Look(event), _) => {
+                self.port.inputs.send(Input::Ask(ask, event));
+            }
+            (Asks::Counter(errand), _) => {
+                if !self.port.counter.take(Arc::clone(&ask), errand) {
+                    self.open.remove(&id);
+                    self.refuse(&ask.desk, &ask.message, Cause::SystemDown);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -280,6 +297,7 @@ impl TerminalConnection {
         slip: Slip<ReplyReceipt>,
         not_after: Option<StdInstant>,
     ) {
+        let message = desk.with_requirement(message);
         match encode(&desk.listener.dialect, desk.listener.framing, message) {
             Ok(bytes) => self.link.queue(Outgoing { bytes, slip, not_after }),
             // Dropping the slip says that it was never sent.
@@ -299,7 +317,21 @@ impl TerminalConnection {
                 self.on_reply(&ask, &reply, slip);
                 Ok(())
             }
+            ToTerminal::Told(answer) => {
+                let (ask, answer, slip) = *answer;
+                self.on_told(&ask, &answer, slip);
+                Ok(())
+            }
         }
+    }
+
+    /// What the counter answers.
+    fn on_told(&mut self, ask: &OpenAsk, answer: &Told, slip: Slip<ReplyReceipt>) {
+        self.open.remove(&ask.id);
+        let dialect = &ask.desk.listener.dialect;
+        let zone = ask.desk.directory.clock.zone();
+        let message = told(dialect, zone, &ask.message, ask.read.wall, answer);
+        self.write(&ask.desk, message, slip, Some(clock::std(ask.deadline)));
     }
 
     fn on_reply(&mut self, ask: &OpenAsk, reply: &Reply, slip: Slip<ReplyReceipt>) {
@@ -322,6 +354,14 @@ impl TerminalConnection {
         let message = response(dialect, zone, &ask.message, ask.read.wall, &answer);
         self.write(&ask.desk, message, slip, Some(clock::std(ask.deadline)));
     }
+}
+
+/// Whom a message is for.
+enum Asks {
+    Engine(Event),
+    /// The engine, once the store was asked again about its batch.
+    Look(Event),
+    Counter(Box<Errand>),
 }
 
 async fn wait_until(until: Option<StdInstant>) {

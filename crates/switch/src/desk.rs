@@ -1,15 +1,19 @@
 //! What stands behind a port or an issuer's links while messages are turned into events and back; replaced at reload.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
-use iso8583::Pan;
+use bytes::Bytes;
+use iso8583::{Message, Pan};
 use keystore::CardKeys;
+use store::Place;
 use switch_core::{Card, Key, Name, TerminalKey};
 
 use crate::{
+    batches::Batches,
     clock::WireClock,
     config::{AcquirerSettings, IssuerSettings, ListenerSettings, Settings},
+    counter::Parameters,
     routes::{Merchants, Routes},
 };
 
@@ -21,6 +25,8 @@ pub(crate) struct Directory {
     pub(crate) issuers: BTreeMap<Name, Arc<IssuerSettings>>,
     pub(crate) acquirer: AcquirerSettings,
     pub(crate) clock: WireClock,
+    /// Within it a copy of a sign-in gets the same batch.
+    pub(crate) repeat_window: Duration,
 }
 
 impl Directory {
@@ -32,6 +38,7 @@ impl Directory {
             issuers: settings.issuers.iter().map(issuer).collect(),
             acquirer: settings.acquirer.clone(),
             clock: WireClock::new(settings.day.zone.clone()),
+            repeat_window: settings.day.repeat_window,
         }
     }
 }
@@ -41,9 +48,43 @@ pub(crate) struct Desk {
     pub(crate) listener: ListenerSettings,
     pub(crate) directory: Arc<Directory>,
     pub(crate) keys: Arc<CardKeys>,
+    pub(crate) batches: Arc<Batches>,
+    /// What terminals fetch; none where nothing is kept for them.
+    pub(crate) parameters: Option<Arc<Parameters>>,
 }
 
 impl Desk {
+    /// The answer, with what it asks of its terminal in the head: to fetch what it lacks.
+    pub(crate) fn with_requirement(&self, mut answer: Message) -> Message {
+        let (Some(parameters), Some(header)) = (&self.parameters, answer.header()) else {
+            return answer;
+        };
+        let elements = self.listener.dialect.elements();
+        let bare = |element| self.listener.dialect.element(&answer, element);
+        let (Some(merchant), Some(terminal)) = (bare(elements.merchant), bare(elements.terminal))
+        else {
+            return answer;
+        };
+        let key = self.terminal_key(merchant.trim_end().as_bytes(), terminal.trim_end().as_bytes());
+        if let Some(digit) = parameters.requirement(&self.batches, key) {
+            let header = header.with_requirement(digit);
+            answer.set_header(header);
+        }
+        answer
+    }
+
+    /// Whose batch it is.
+    pub(crate) fn place(&self, terminal: TerminalKey, merchant: Bytes, name: Bytes) -> Place {
+        let listener = &self.listener;
+        Place {
+            terminal,
+            domain: listener.domain.clone(),
+            merchant,
+            name,
+            listener: listener.name.clone(),
+        }
+    }
+
     /// Whose request it is: a hash of domain, merchant and terminal that never changes.
     pub(crate) fn terminal_key(&self, merchant: &[u8], terminal: &[u8]) -> TerminalKey {
         let mut hash = digest::Context::new(&digest::SHA256);

@@ -233,6 +233,10 @@ impl Driver {
                 self.draining = true;
                 self.engine.handle(now, Event::Drain);
             }
+            Input::Busy(terminal, tell) => {
+                let of = |ask: &Arc<OpenAsk>| ask.key.is_some_and(|key| key.terminal() == terminal);
+                let _ = tell.send(self.asks.values().any(of));
+            }
             Input::Fenced(source) => return Err(Fatal { what: "beat", source }),
         }
         Ok(())

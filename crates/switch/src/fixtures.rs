@@ -41,6 +41,7 @@ impl Fixtures {
         let dialect = Dialect::shipped(dialect).expect("shipped");
         IssuerSettings {
             name: "bank".into(),
+            foreign: false,
             framing: dialect.framing(),
             dialect: Arc::new(dialect),
             endpoints: Vec::new(),
@@ -84,6 +85,7 @@ impl Fixtures {
                 forwarding: "87654321".to_owned(),
             },
             clock: WireClock::new(TimeZone::get("Asia/Shanghai").expect("bundled")),
+            repeat_window: Duration::from_secs(600),
         }
     }
 
@@ -106,6 +108,8 @@ impl Fixtures {
             },
             directory: Arc::new(Self::directory_to(issuer)),
             keys: Arc::clone(&self.keys),
+            batches: Arc::default(),
+            parameters: None,
         }
     }
 

@@ -14,11 +14,12 @@ use iso8583::{Kind, Message};
 use link::{NeverSent, Receipt, Slip};
 use store::StoreError;
 use switch_core::{
-    AskId, EngineConfig, Event, Instant, Key, LinkId, Name, Now, Reply, Row, TxnId, Unsent,
+    AskId, EngineConfig, Event, Instant, Key, LinkId, Name, Now, Reply, Row, TerminalKey, TxnId,
+    Unsent,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::{desk::Desk, telemetry};
+use crate::{counter::Told, desk::Desk, telemetry};
 
 /// What happened, for the driver.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) enum Input {
     Stopping,
     /// Take nothing new and conclude everything (M16).
     Drain,
+    /// Whether a message of this terminal waits at the engine.
+    Busy(TerminalKey, oneshot::Sender<bool>),
     /// Another process has this node's place: this one must end.
     Fenced(StoreError),
 }
@@ -91,6 +94,8 @@ impl std::fmt::Debug for OpenAsk {
 pub(crate) enum ToTerminal {
     /// Answer.
     Reply(Box<(Arc<OpenAsk>, Reply, Slip<ReplyReceipt>)>),
+    /// Answer for the counter.
+    Told(Box<(Arc<OpenAsk>, Told, Slip<ReplyReceipt>)>),
     /// No answer will be given.
     Silent(AskId),
     /// No answer will be given: close.

@@ -4,10 +4,12 @@
 //! (store) → `connection` → `reply`.
 
 mod acquirer;
+mod batches;
 mod blob;
 pub mod clock;
 pub mod config;
 mod connection;
+mod counter;
 mod desk;
 mod driver;
 #[cfg(test)]
@@ -32,6 +34,7 @@ mod start;
 mod telemetry;
 mod version;
 
+pub use counter::{Parameters, ParametersError};
 pub use driver::Fatal;
 pub use routes::Routes;
 pub use running::{EndError, ReloadError, Running, Watch};

@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{Bounds, ListenerSettings},
     connection::{SharedDesk, TerminalConnection},
+    counter::Counter,
     input::Inputs,
     start::StartError,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Port {
     pub(crate) desk: SharedDesk,
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) inputs: Inputs,
+    pub(crate) counter: Counter,
     /// Places for messages that wait for an answer, over all ports.
     pub(crate) asks: Arc<Semaphore>,
     /// Numbers asks, over all ports.

@@ -13,19 +13,22 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    batches::Batches,
     config::Settings,
+    counter::ParametersError,
     desk::Directory,
     driver::{Fatal, Shown},
     input::{Input, Inputs},
     issuer_links::Host,
     listener::Port,
-    start::{desks, engine_config, store_is_up},
+    start::{Behind, desks, engine_config, parameters, store_is_up},
 };
 
 /// What a running node is made of.
 pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) keys: Arc<CardKeys>,
+    pub(crate) batches: Arc<Batches>,
     /// Shared with those who look for originals.
     pub(crate) directory: Arc<ArcSwap<Directory>>,
     pub(crate) store: Store,
@@ -37,7 +40,7 @@ pub(crate) struct Parts {
     pub(crate) connections: TaskTracker,
     pub(crate) links: TaskTracker,
     pub(crate) driver: JoinHandle<Result<(), Fatal>>,
-    pub(crate) keeper: [JoinHandle<()>; 2],
+    pub(crate) keeper: [JoinHandle<()>; 3],
     pub(crate) shown: Arc<Shown>,
 }
 
@@ -59,10 +62,14 @@ pub enum EndError {
 }
 
 /// Settings that cannot be taken while the node runs. The old ones stay.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} cannot change while the node runs: restart it")]
-pub struct ReloadError {
-    what: String,
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It takes a restart.
+    #[error("{0} cannot change while the node runs: restart it")]
+    Fixed(String),
+    /// What terminals fetch cannot be used.
+    #[error("parameters.dir: {0}")]
+    Parameters(#[from] ParametersError),
 }
 
 /// What a node shows of itself, cheap to copy: it outlives the node.
@@ -134,12 +141,15 @@ impl Running {
     /// Takes new routes, merchants, limits and dialects, from the next message on. Same settings: nothing changes.
     ///
     /// # Errors
-    /// What is not reloaded has changed (node, store, ports, issuers' endpoints): everything stays as it was.
+    /// What is not reloaded has changed (node, store, ports, issuers' endpoints), or the files that terminals fetch cannot be
+    /// used: everything stays as it was.
     pub fn reload(&mut self, settings: Settings) -> Result<(), ReloadError> {
         unchanged(&self.parts.settings, &settings)?;
+        let parameters = parameters(&settings)?;
         let directory = Arc::new(Directory::new(&settings));
         self.parts.directory.store(Arc::clone(&directory));
-        let desks = desks(&settings, &directory, &self.parts.keys);
+        let (keys, batches) = (&self.parts.keys, &self.parts.batches);
+        let desks = desks(&settings, &Behind { directory: &directory, keys, batches, parameters });
         for (port, desk) in self.parts.ports.iter().zip(desks) {
             port.desk.store(Arc::new(desk));
         }
@@ -201,7 +211,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ports, issuers' endpoints, node and store stay as they were.
 fn unchanged(old: &Settings, new: &Settings) -> Result<(), ReloadError> {
-    let refuse = |what: &str| Err(ReloadError { what: what.to_owned() });
+    let refuse = |what: &str| Err(ReloadError::Fixed(what.to_owned()));
     if old.node.id != new.node.id {
         return refuse("node.id");
     }

@@ -21,8 +21,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    batches::{self, Batches},
     clock,
     config::{IssuerSettings, Settings},
+    counter::{Clerk, Counter, Parameters, ParametersError},
     desk::{Desk, Directory},
     driver::{Driver, Fatal, Shown, Wiring},
     housekeeping::{self, Keeper},
@@ -45,6 +47,9 @@ pub enum StartError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What terminals fetch cannot be used.
+    #[error("parameters.dir")]
+    Parameters(#[from] ParametersError),
     /// A port cannot be listened on.
     #[error("listener {listener:?}: cannot listen on {address}")]
     Listen {
@@ -74,8 +79,12 @@ impl Switch {
         let stopping = CancellationToken::new();
         let ending = CancellationToken::new();
         let directory = Arc::new(Directory::new(&settings));
+        let parameters = parameters(&settings)?;
+        let batches = Arc::new(Batches::default());
+        let (counter, waiting) = Counter::channel(&inputs);
+        let behind = Behind { directory: &directory, keys: &keys, batches: &batches, parameters };
         // Ports are bound first, so that a wrong address costs nothing; they accept last.
-        let ports = ports(&settings, &directory, &keys, &inputs, &stopping);
+        let ports = ports(&settings, &behind, &inputs, &counter, &stopping);
         let mut bound = Vec::new();
         for (listener, port) in settings.listeners.iter().zip(&ports) {
             bound.push(bind(listener, Arc::clone(port)).await?);
@@ -90,6 +99,10 @@ impl Switch {
         let (driver, shown, numbers) =
             drive(&settings, &store, &lease, &inputs, from_all, of_originals);
 
+        let newest = batches.load(&store).await?;
+        let clerk =
+            Clerk { store: store.clone(), batches: Arc::clone(&batches), inputs: inputs.clone() };
+        clerk.start(waiting);
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
         let links = TaskTracker::new();
         for host in &hosts {
@@ -109,6 +122,8 @@ impl Switch {
             return Err(error.into());
         }
         let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats));
+        let keeping = batches::keep(Arc::clone(&batches), store.clone(), newest, ending.clone());
+        let keeping = tokio::spawn(keeping);
         // Without numbers every sale would be refused.
         let _ = tokio::time::timeout(NUMBERS_PATIENCE, numbers).await;
         let connections = TaskTracker::new();
@@ -119,6 +134,7 @@ impl Switch {
         let parts = Parts {
             settings,
             keys,
+            batches,
             directory: shared,
             store,
             inputs,
@@ -129,7 +145,7 @@ impl Switch {
             connections,
             links,
             driver,
-            keeper: [beating, caring],
+            keeper: [beating, caring, keeping],
             shown,
         };
         Ok(Running::new(parts, addresses))
@@ -195,15 +211,15 @@ fn addresses(settings: &Settings, bound: &[Bound]) -> Vec<(Name, SocketAddr)> {
 
 fn ports(
     settings: &Settings,
-    directory: &Arc<Directory>,
-    keys: &Arc<CardKeys>,
+    behind: &Behind<'_>,
     inputs: &Inputs,
+    counter: &Counter,
     stopping: &CancellationToken,
 ) -> Vec<Arc<Port>> {
     let asks = Arc::new(Semaphore::new(settings.bounds.asks));
     let numbers = Arc::new(AtomicU64::new(1));
     let bounds = Arc::new(settings.bounds.clone());
-    desks(settings, directory, keys)
+    desks(settings, behind)
         .into_iter()
         .map(|desk| {
             Arc::new(Port {
@@ -211,6 +227,7 @@ fn ports(
                 desk: ArcSwap::from_pointee(desk),
                 bounds: Arc::clone(&bounds),
                 inputs: inputs.clone(),
+                counter: counter.clone(),
                 asks: Arc::clone(&asks),
                 numbers: Arc::clone(&numbers),
                 stopping: stopping.clone(),
@@ -219,16 +236,27 @@ fn ports(
         .collect()
 }
 
+/// What all desks share.
+pub(crate) struct Behind<'a> {
+    pub(crate) directory: &'a Arc<Directory>,
+    pub(crate) keys: &'a Arc<CardKeys>,
+    pub(crate) batches: &'a Arc<Batches>,
+    pub(crate) parameters: Option<Arc<Parameters>>,
+}
+
+/// The files that terminals fetch, read anew.
+pub(crate) fn parameters(settings: &Settings) -> Result<Option<Arc<Parameters>>, ParametersError> {
+    settings.parameters.as_deref().map(|dir| Parameters::load(dir).map(Arc::new)).transpose()
+}
+
 /// What stands behind each port, in the order of the settings.
-pub(crate) fn desks(
-    settings: &Settings,
-    directory: &Arc<Directory>,
-    keys: &Arc<CardKeys>,
-) -> Vec<Desk> {
+pub(crate) fn desks(settings: &Settings, behind: &Behind<'_>) -> Vec<Desk> {
     let desk = |listener: &crate::config::ListenerSettings| Desk {
         listener: listener.clone(),
-        directory: Arc::clone(directory),
-        keys: Arc::clone(keys),
+        directory: Arc::clone(behind.directory),
+        keys: Arc::clone(behind.keys),
+        batches: Arc::clone(behind.batches),
+        parameters: behind.parameters.clone(),
     };
     settings.listeners.iter().map(desk).collect()
 }

@@ -26,6 +26,7 @@ pub fn describe() {
         ("interlock_contradictions_total", "Answers of issuers that contradict their request"),
         ("interlock_shed_total", "Requests refused to protect the rest"),
         ("interlock_cases_opened_total", "Cases opened"),
+        ("interlock_settlements_total", "Settlements of terminals by what they came to"),
         ("interlock_decode_errors_total", "Frames of terminals that could not be read"),
         ("interlock_ignored_total", "Messages of terminals that were dropped"),
         ("interlock_keepalives_total", "Zero-length frames of terminals"),
@@ -114,6 +115,16 @@ pub(crate) fn decode_error(listener: &Name, kind: &'static str) {
 pub(crate) fn ignored(listener: &Name, reason: &'static str) {
     let listener = listener.clone();
     counter!("interlock_ignored_total", "listener" => listener, "reason" => reason).increment(1);
+}
+
+/// A terminal's settlement was answered.
+pub(crate) fn settled(result: &'static str) {
+    counter!("interlock_settlements_total", "result" => result).increment(1);
+}
+
+/// Differences of an upload became cases.
+pub(crate) fn cases_opened(count: u32) {
+    counter!("interlock_cases_opened_total").increment(u64::from(count));
 }
 
 pub(crate) fn keepalive(listener: &Name) {

@@ -50,7 +50,11 @@ fn is_bad_configuration(error: &anyhow::Error) -> bool {
 fn store_error(error: &anyhow::Error) -> Option<&store::StoreError> {
     match error.downcast_ref::<switch::StartError>() {
         Some(switch::StartError::Store(error)) => Some(error),
-        Some(switch::StartError::Key(_) | switch::StartError::Listen { .. }) => None,
+        Some(
+            switch::StartError::Key(_)
+            | switch::StartError::Parameters(_)
+            | switch::StartError::Listen { .. },
+        ) => None,
         None => error.downcast_ref::<store::StoreError>(),
     }
 }
@@ -65,6 +69,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Txn(Txn::Show(options)) => runtime()?.block_on(operator::show(&options)),
         Command::Links(server) => runtime()?.block_on(operator::links(&server)),
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
+        Command::Cases(options) => runtime()?.block_on(operator::cases(&options)),
+        Command::Batches(options) => runtime()?.block_on(operator::batches(&options)),
         Command::Dev(options) => runtime()?.block_on(dev::run(&options)),
         Command::Serve(options) => runtime()?.block_on(serve::run(&options)),
         Command::Migrate(options) => runtime()?.block_on(migrate::run(&options)),

@@ -1,4 +1,4 @@
-//! `interlock txn`, `links` and `reversals`: an operator's view, over the admin API of a running node.
+//! `interlock txn`, `links`, `reversals`, `cases` and `batches`: an operator's view, over the admin API of a running node.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Value;
 
 use crate::{
-    cli::{Find, Reversals, Server, Show},
+    cli::{Batches, Cases, Find, Reversals, Server, Show},
     http,
 };
 
@@ -17,6 +17,11 @@ const TRANSACTIONS: &[&str] = &[
 /// Columns of a list of reversals.
 const REVERSALS: &[&str] =
     &["rrn", "status", "cause", "attempts", "opened", "terminal", "amount", "currency", "issuer"];
+/// Columns of a list of cases.
+const CASES: &[&str] = &["rrn", "opened", "resolved", "kind", "detail"];
+/// Columns of a list of batches.
+const BATCHES: &[&str] =
+    &["merchant", "terminal", "batch", "day", "opened", "closed", "result", "uploaded", "cases"];
 /// Columns of a list of links.
 const LINKS: &[&str] = &["issuer", "endpoint", "up"];
 
@@ -55,7 +60,7 @@ pub(crate) async fn show(options: &Show) -> anyhow::Result<ExitCode> {
     println!("{table}");
     for (title, key, columns) in [
         ("Events", "events", &["at", "what", "detail"][..]),
-        ("Cases", "cases", &["kind", "opened", "resolved"][..]),
+        ("Cases", "cases", &["kind", "opened", "resolved", "detail"][..]),
         ("Claims on it", "claims", &["rrn", "amount", "status"][..]),
     ] {
         let items = answer.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -76,6 +81,20 @@ pub(crate) async fn reversals(options: &Reversals) -> anyhow::Result<ExitCode> {
     let limit = options.limit.to_string();
     let parameters = [("status", options.status.as_str()), ("limit", limit.as_str())];
     list(&options.server, "/api/v1/reversals", &parameters, REVERSALS).await
+}
+
+/// `interlock cases`
+pub(crate) async fn cases(options: &Cases) -> anyhow::Result<ExitCode> {
+    let all = if options.all { "true" } else { "false" };
+    list(&options.server, "/api/v1/cases", &[("all", all)], CASES).await
+}
+
+/// `interlock batches`
+pub(crate) async fn batches(options: &Batches) -> anyhow::Result<ExitCode> {
+    let limit = options.limit.to_string();
+    let mut parameters = vec![("limit", limit.as_str())];
+    parameters.extend(options.terminal.as_deref().map(|terminal| ("terminal", terminal)));
+    list(&options.server, "/api/v1/batches", &parameters, BATCHES).await
 }
 
 /// Prints a list of the API as a table, or one JSON object a line.

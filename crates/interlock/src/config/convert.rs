@@ -68,6 +68,7 @@ impl Config {
                     limits: limits(&merchant.limits.0),
                 })
                 .collect(),
+            parameters: self.parameters(),
             bounds: runtime::Bounds::default(),
         })
     }
@@ -101,6 +102,7 @@ impl Config {
         let dialect = self.dialect(&issuer.dialect)?;
         Some(runtime::IssuerSettings {
             name: Arc::from(issuer.name.0.as_str()),
+            foreign: issuer.foreign,
             framing: framing(issuer.framing.0, &dialect),
             dialect,
             endpoints: issuer.endpoints.0.iter().map(ToString::to_string).collect(),

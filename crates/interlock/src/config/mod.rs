@@ -67,6 +67,15 @@ impl Config {
         let settings = Settings::read(&source, "", &source.root);
         cross::check(&settings, &source);
         let dialects = dialects::load(&settings, &directory, &source);
+        if let Some(dir) = &settings.parameters.0.dir.0
+            && !source.is_faulty("parameters.dir")
+            && let Err(error) = switch::Parameters::load(&directory.join(&dir.0))
+        {
+            source.fault(
+                "parameters.dir",
+                format!("{error}; expected a directory with parameters.toml"),
+            );
+        }
         source.finish(file)?;
         Ok(Self { settings, dialects, directory, file: file.to_owned() })
     }
@@ -85,6 +94,12 @@ impl Config {
             }
             _ => url.clone(),
         }
+    }
+
+    /// The directory of what terminals fetch, relative to this process.
+    pub(crate) fn parameters(&self) -> Option<PathBuf> {
+        let dir = self.settings.parameters.0.dir.0.as_ref();
+        dir.map(|dir| self.directory.join(&dir.0))
     }
 
     /// The file of the key that protects card data, relative to this process.

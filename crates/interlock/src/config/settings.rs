@@ -23,6 +23,8 @@ section! {
         admin: One<Admin> = Nothing;
         /// Log lines.
         log: One<Log> = Nothing;
+        /// What terminals fetch.
+        parameters: One<Parameters> = Nothing;
         /// The institution on whose behalf messages are forwarded.
         acquirer: One<Acquirer> = Nothing;
         /// Where terminals connect.
@@ -101,6 +103,14 @@ section! {
 }
 
 section! {
+    /// `[parameters]`: what terminals fetch.
+    pub(crate) struct Parameters {
+        /// The directory with `parameters.toml` and the files that it lists; relative to this file. Read again at SIGHUP.
+        dir: Maybe<FilePath> = Nothing;
+    }
+}
+
+section! {
     /// `[acquirer]`: on whose behalf messages are forwarded.
     pub(crate) struct Acquirer {
         /// Acquiring institution, 32 and 90.
@@ -153,6 +163,8 @@ section! {
         name: Name = Required;
         /// The dialect of its host.
         dialect: Name = Required;
+        /// Whether its cards count as foreign in the totals of a settlement.
+        foreign: bool = Default("false");
         /// How frames are delimited, if not as the dialect says.
         framing: Maybe<Framing> = Nothing;
         /// Addresses of its host.

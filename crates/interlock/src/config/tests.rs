@@ -41,6 +41,14 @@ fn a_good_file_has_the_documented_defaults() {
 }
 
 #[test]
+fn what_terminals_fetch_is_read_with_the_file() {
+    let found = faults(&format!("[parameters]\ndir = \"nowhere\"\n{GOOD}"), &[]);
+    let expected = "x.toml:2: parameters.dir: ./nowhere/parameters.toml: cannot be read; expected a directory with \
+                    parameters.toml";
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     let environment = [
         ("INTERLOCK__STORE__URL", "postgres://u@h/d"),
@@ -61,7 +69,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(
         faults(GOOD, &[("INTERLOCK__STORE__CONNECTIONS", "many"), ("INTERLOCK__FOO__BAR", "1")]),
         "x.toml (environment INTERLOCK__FOO__BAR): foo: unknown key; expected one of node, day, \
-         store, card_data, admin, log, acquirer, listener, issuer, route, merchant\n\
+         store, card_data, admin, log, parameters, acquirer, listener, issuer, route, merchant\n\
          x.toml (environment INTERLOCK__STORE__CONNECTIONS): store.connections: \"many\" is not a \
          number; expected a whole number from 1 to 256"
     );
@@ -207,7 +215,7 @@ fn each_fault_is_named_with_its_place() {
         (
             "[[route]]",
             "[routes]\n[[route]]",
-            "x.toml:12: routes: unknown key; expected one of node, day, store, card_data, admin, log, acquirer, listener, issuer, route, merchant",
+            "x.toml:12: routes: unknown key; expected one of node, day, store, card_data, admin, log, parameters, acquirer, listener, issuer, route, merchant",
         ),
         ("[[route]]", "[node\n[[route]]", "x.toml:12: not TOML: unclosed table, expected `]`"),
     ];

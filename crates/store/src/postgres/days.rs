@@ -222,6 +222,8 @@ async fn drop_day(connection: &mut PgConnection, day: Day) -> Result<bool, sqlx:
     for statement in [
         "DELETE FROM note WHERE day = $1",
         "DELETE FROM obligation WHERE day = $1",
+        "DELETE FROM upload WHERE day = $1",
+        "DELETE FROM batch WHERE closed_day = $1",
         "DELETE FROM claim WHERE day = $1",
         "DELETE FROM day WHERE day = $1",
     ] {

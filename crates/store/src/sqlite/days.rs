@@ -78,6 +78,8 @@ impl SqliteStore {
             "DELETE FROM cases WHERE id IN (SELECT id FROM txn WHERE day = $1)",
             "DELETE FROM note WHERE day = $1",
             "DELETE FROM obligation WHERE day = $1",
+            "DELETE FROM upload WHERE day = $1",
+            "DELETE FROM batch WHERE closed_day = $1",
             "DELETE FROM claim WHERE day = $1",
             "DELETE FROM txn WHERE id IN (SELECT id FROM txn WHERE day = $1 LIMIT 2000)",
             "DELETE FROM day WHERE day = $1",

@@ -3,6 +3,7 @@
 mod batch;
 mod checkpoint;
 mod claims;
+mod counter;
 mod days;
 mod find;
 mod follow;

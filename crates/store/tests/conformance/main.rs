@@ -21,6 +21,7 @@ macro_rules! both {
 }
 
 mod basics;
+mod batches;
 mod claims;
 mod days;
 mod fixture;

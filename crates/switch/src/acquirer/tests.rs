@@ -23,6 +23,8 @@ fn judged(dialect: &str, change: Change) -> String {
         }
         Inquiry::Event(Event::Echo(_), None) => "echo".to_owned(),
         Inquiry::Event(event, _) => panic!("{event:?}"),
+        Inquiry::Look(..) => "look".to_owned(),
+        Inquiry::Errand(_) => "errand".to_owned(),
         Inquiry::Refuse(cause) => cause.name().to_owned(),
         Inquiry::Ignore(why) => format!("ignored, {why}"),
     }
@@ -82,7 +84,8 @@ fn identity_and_content_are_what_the_rules_say() {
         let mut message = Fixtures::sale();
         change(&mut message);
         match Fixtures::ask(&desk, &message) {
-            Inquiry::Event(Event::Request(request), _) => (request.key, request.digest),
+            Inquiry::Event(Event::Request(request), _)
+            | Inquiry::Look(Event::Request(request), _) => (request.key, request.digest),
             other => panic!("{other:?}"),
         }
     };

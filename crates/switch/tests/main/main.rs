@@ -1,6 +1,7 @@
 //! The whole runtime over loopback sockets, on an embedded database, against a small issuer of its own.
 
 mod abuse;
+mod day;
 mod host;
 mod life;
 mod links;

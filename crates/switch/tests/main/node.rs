@@ -67,6 +67,7 @@ pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
         }],
         issuers: vec![IssuerSettings {
             name: "unionpay".into(),
+            foreign: false,
             dialect: Arc::new(Dialect::shipped("iso87-ascii").expect("shipped")),
             framing: Framing::Ascii4,
             endpoints: vec![host.to_string()],
@@ -93,6 +94,7 @@ pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
             issuer: "unionpay".into(),
         }],
         merchants: Vec::new(),
+        parameters: None,
         bounds: Bounds::default(),
     }
 }
