@@ -369,9 +369,10 @@ impl Asker<'_> {
                 Some(text) if number == 22 && version::is_1993(self.dialect) => {
                     packer.put(22, version::entry_mode(&text).as_bytes());
                 }
-                Some(text) if number != 25 || !version::is_1993(self.dialect) => {
-                    packer.put(number, &text);
+                Some(text) if number == 25 && !version::is_1993(self.dialect) => {
+                    packer.put(25, self.condition(kind, issuer, &text));
                 }
+                Some(text) if number != 25 => packer.put(number, &text),
                 Some(_) | None => {}
             }
         }
@@ -379,6 +380,16 @@ impl Asker<'_> {
             packer.put(25, version::condition(kind).as_bytes());
         }
         packer.finish()
+    }
+
+    /// The host's own condition (25), where the terminal's is the usual one of the kind; another is passed on.
+    fn condition<'t>(&self, kind: Kind, issuer: &'t IssuerSettings, theirs: &'t [u8]) -> &'t [u8] {
+        let usual = |dialect: &'t Dialect| dialect.row(kind)?.condition.as_deref();
+        let is_usual = self.dialect.row(kind).and_then(|row| row.condition.as_deref());
+        match (is_usual.map(str::as_bytes), usual(&issuer.dialect)) {
+            (Some(of_kind), Some(ours)) if of_kind == theirs => ours.as_bytes(),
+            (Some(_) | None, Some(_) | None) => theirs,
+        }
     }
 
     /// The host's own code (first two digits), with the account types that the terminal named.
