@@ -24,7 +24,7 @@ use crate::{
     batches::{self, Batches},
     clock,
     config::{IssuerSettings, Settings},
-    counter::{Clerk, Counter, Parameters, ParametersError},
+    counter::{Clerk, Counter, Parameters, ParametersError, Waiting},
     desk::{Desk, Directory},
     driver::{Driver, Fatal, Shown, Wiring},
     housekeeping::{self, Keeper},
@@ -99,10 +99,7 @@ impl Switch {
         let (driver, shown, numbers) =
             drive(&settings, &store, &lease, &inputs, from_all, of_originals);
 
-        let newest = batches.load(&store).await?;
-        let clerk =
-            Clerk { store: store.clone(), batches: Arc::clone(&batches), inputs: inputs.clone() };
-        clerk.start(waiting);
+        let newest = open_counter(&store, &batches, &inputs, waiting).await?;
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
         let links = TaskTracker::new();
         for host in &hosts {
@@ -122,8 +119,8 @@ impl Switch {
             return Err(error.into());
         }
         let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats));
-        let keeping = batches::keep(Arc::clone(&batches), store.clone(), newest, ending.clone());
-        let keeping = tokio::spawn(keeping);
+        let keeping =
+            tokio::spawn(batches::keep(batches.clone(), store.clone(), newest, ending.clone()));
         // Without numbers every sale would be refused.
         let _ = tokio::time::timeout(NUMBERS_PATIENCE, numbers).await;
         let connections = TaskTracker::new();
@@ -150,6 +147,19 @@ impl Switch {
         };
         Ok(Running::new(parts, addresses))
     }
+}
+
+/// Reads what terminals' batches are, and lets the counter work; gives the newest change that was read.
+async fn open_counter(
+    store: &Store,
+    batches: &Arc<Batches>,
+    inputs: &Inputs,
+    waiting: Waiting,
+) -> Result<u64, StoreError> {
+    let newest = batches.load(store).await?;
+    let (store, batches, inputs) = (store.clone(), Arc::clone(batches), inputs.clone());
+    Clerk { store, batches, inputs }.start(waiting);
+    Ok(newest)
 }
 
 /// A store that this version can work with.

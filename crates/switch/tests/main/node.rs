@@ -25,6 +25,16 @@ pub(crate) struct Node {
     pub(crate) host: Host,
 }
 
+fn day() -> DaySettings {
+    DaySettings {
+        zone_name: "Asia/Shanghai".to_owned(),
+        zone: TimeZone::get("Asia/Shanghai").expect("bundled"),
+        cutover: time(23, 0, 0, 0),
+        overlap: Duration::from_secs(7_200),
+        repeat_window: Duration::from_secs(600),
+    }
+}
+
 pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
     let millis = Duration::from_millis;
     let code = |text| Code::new(text).expect("a code");
@@ -34,13 +44,7 @@ pub(crate) fn settings(dir: &Path, host: SocketAddr) -> Settings {
             drain_timeout: Duration::from_secs(2),
             threads: 0,
         },
-        day: DaySettings {
-            zone_name: "Asia/Shanghai".to_owned(),
-            zone: TimeZone::get("Asia/Shanghai").expect("bundled"),
-            cutover: time(23, 0, 0, 0),
-            overlap: Duration::from_secs(7_200),
-            repeat_window: Duration::from_secs(600),
-        },
+        day: day(),
         store: StoreSettings {
             url: format!("sqlite://{}", dir.join("interlock.db").display()),
             connections: 2,
