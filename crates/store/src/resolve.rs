@@ -77,6 +77,11 @@ pub(crate) const NOTE: i16 = 23;
 pub(crate) const OWED: i16 = ObligationStatus::Owed.number() as i16;
 pub(crate) const CONFIRMED: i16 = ObligationStatus::Confirmed.number() as i16;
 
+/// A mark for the image of a row that no node's change carries (I21).
+pub(crate) const fn mark(now: Wall) -> i64 {
+    now.0 & 0x001f_ffff_ffff_ffff | (0x3ff << 53)
+}
+
 /// Makes the function of one back end: they differ only in their types and in the names of leaves.
 macro_rules! resolver {
     ($connection:ty) => {
@@ -88,10 +93,28 @@ macro_rules! resolver {
             now: switch_core::Wall,
             leaf: impl Fn(switch_core::Day) -> String,
         ) -> Result<(), crate::ResolveError> {
-            use crate::image::{long, signed};
-            use crate::resolve::{CONFIRMED, NOTE, OWED};
-            use sqlx::AssertSqlSafe;
-            let (row, id) = (&found.row, long(found.row.id.0));
+            close_cases(connection, found, how, now).await?;
+            let row = &found.row;
+            match (how.state(found), how) {
+                (Some(state), _) => {
+                    change_row(connection, row, state, now, &leaf(row.day)).await?;
+                    let Some(claim) = &found.claim else { return Ok(()) };
+                    end_claim(connection, row.id, claim, how, now, &leaf(claim.day)).await
+                }
+                (None, crate::Resolution::Seen) => Ok(()),
+                (None, crate::Resolution::Delivered | crate::Resolution::Refused) => {
+                    Err(crate::ResolveError::NotWaiting(row.id, row.state))
+                }
+            }
+        }
+
+        async fn close_cases(
+            connection: &mut $connection,
+            found: &switch_core::Found,
+            how: crate::Resolution,
+            now: switch_core::Wall,
+        ) -> Result<(), crate::ResolveError> {
+            let (row, id) = (&found.row, crate::image::long(found.row.id.0));
             let closed =
                 sqlx::query("UPDATE cases SET resolved = $1 WHERE id = $2 AND resolved IS NULL")
                     .bind(now.0)
@@ -105,42 +128,54 @@ macro_rules! resolver {
                 .bind(id)
                 .bind(row.day.0)
                 .bind(now.0)
-                .bind(NOTE)
+                .bind(crate::resolve::NOTE)
                 .bind(how.name().as_bytes().to_vec())
                 .execute(&mut *connection)
                 .await?;
-            let Some(state) = how.state(found) else {
-                return match how {
-                    crate::Resolution::Seen => Ok(()),
-                    crate::Resolution::Delivered | crate::Resolution::Refused => {
-                        Err(crate::ResolveError::NotWaiting(row.id, row.state))
-                    }
-                };
-            };
-            let mark = now.0 & 0x001f_ffff_ffff_ffff | (0x3ff << 53);
+            Ok(())
+        }
+
+        async fn change_row(
+            connection: &mut $connection,
+            row: &switch_core::Row,
+            state: switch_core::RowState,
+            now: switch_core::Wall,
+            leaf: &str,
+        ) -> Result<(), crate::ResolveError> {
+            let id = crate::image::long(row.id.0);
             let changed = format!(
-                "UPDATE {} SET state = $1, version = version + 1, change = $2 \
-                 WHERE key = $3 AND id = $4 AND version = $5",
-                leaf(row.day)
+                "UPDATE {leaf} SET state = $1, version = version + 1, change = $2 \
+                 WHERE key = $3 AND id = $4 AND version = $5"
             );
-            let changed = sqlx::query(AssertSqlSafe(changed))
+            let changed = sqlx::query(sqlx::AssertSqlSafe(changed))
                 .bind(i16::from(state.number()))
-                .bind(mark)
+                .bind(crate::resolve::mark(now))
                 .bind(row.key.0.to_vec())
                 .bind(id)
-                .bind(signed(row.version))
+                .bind(crate::image::signed(row.version))
                 .execute(&mut *connection)
                 .await?;
             if changed.rows_affected() != 1 {
                 return Err(crate::ResolveError::Moved(row.id));
             }
             sqlx::query("UPDATE obligation SET status = $1 WHERE id = $2 AND status = $3")
-                .bind(CONFIRMED)
+                .bind(crate::resolve::CONFIRMED)
                 .bind(id)
-                .bind(OWED)
+                .bind(crate::resolve::OWED)
                 .execute(&mut *connection)
                 .await?;
-            let Some(claim) = &found.claim else { return Ok(()) };
+            Ok(())
+        }
+
+        async fn end_claim(
+            connection: &mut $connection,
+            taker: switch_core::TxnId,
+            claim: &switch_core::Claim,
+            how: crate::Resolution,
+            now: switch_core::Wall,
+            leaf: &str,
+        ) -> Result<(), crate::ResolveError> {
+            let id = crate::image::long(taker.0);
             let (taken, status) = how.claim(claim.amount);
             let ended = sqlx::query(
                 "UPDATE claim SET status = $1, closed = $2 WHERE id = $3 AND status = 1",
@@ -152,17 +187,16 @@ macro_rules! resolver {
             .await?;
             if ended.rows_affected() == 1 {
                 let original = format!(
-                    "UPDATE {} SET claimed = claimed + $1, version = version + 1, change = $2, \
+                    "UPDATE {leaf} SET claimed = claimed + $1, version = version + 1, change = $2, \
                      claiming = CASE WHEN claiming = $3 THEN NULL ELSE claiming END \
-                     WHERE key = $4 AND id = $5",
-                    leaf(claim.day)
+                     WHERE key = $4 AND id = $5"
                 );
-                sqlx::query(AssertSqlSafe(original))
+                sqlx::query(sqlx::AssertSqlSafe(original))
                     .bind(taken)
-                    .bind(mark)
+                    .bind(crate::resolve::mark(now))
                     .bind(id)
                     .bind(claim.key.0.to_vec())
-                    .bind(long(claim.original.0))
+                    .bind(crate::image::long(claim.original.0))
                     .execute(&mut *connection)
                     .await?;
             }

@@ -221,6 +221,8 @@ pub struct ReversalRequest {
     pub currency: [u8; 3],
     /// The card, as far as the message names it.
     pub card: Card,
+    /// Whether the batch of its original is settled: it comes too late for an approval (M8).
+    pub settled: bool,
     /// As in a request: kept with `reversed before arrival`.
     pub carried: Bytes,
 }

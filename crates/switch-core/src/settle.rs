@@ -61,6 +61,7 @@ impl Txn {
         // an approval that stands is the committed outcome: nothing is late
         self.late = 0;
         self.refuse_other_amounts(now, core);
+        self.refuse_settled(now, core);
         if !self.answer_claimed(now, core) {
             return;
         }
@@ -245,6 +246,22 @@ impl Txn {
             at: now.wall,
             due: now.wall,
         })
+    }
+
+    /// M8: an approval in a settled batch stands: 25. One that certainly was not delivered is in no terminal's totals, and is
+    /// undone all the same (M10).
+    fn refuse_settled(&mut self, now: Now, core: &mut Core) {
+        if self.is_marked() {
+            return;
+        }
+        let key = self.row.key;
+        self.reversers.retain(|waits| {
+            if waits.settled {
+                core.refuse(now, &waits.asked, key, Cause::OriginalNotFound);
+            }
+            !waits.settled
+        });
+        self.arm_askers(core);
     }
 
     /// M8: a reversal of another amount is refused: 64.

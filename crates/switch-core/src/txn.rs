@@ -102,6 +102,8 @@ pub(crate) struct Asker {
 pub(crate) struct Reverser {
     pub(crate) asked: Asked,
     pub(crate) amount: Option<i64>,
+    /// Whether the original's batch is settled.
+    pub(crate) settled: bool,
 }
 
 /// What is known of the approval's delivery (M10).
@@ -320,7 +322,8 @@ impl Txn {
     }
 
     pub(crate) fn join_reverser(&mut self, request: &ReversalRequest, core: &mut Core) {
-        self.reversers.push(Reverser { asked: request.asked.clone(), amount: request.amount });
+        let (asked, amount) = (request.asked.clone(), request.amount);
+        self.reversers.push(Reverser { asked, amount, settled: request.settled });
         self.arm_askers(core);
     }
 

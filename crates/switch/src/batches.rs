@@ -135,13 +135,6 @@ impl Batches {
 
     /// Whether this batch is known to be closed, within the horizon: a copy or a reversal of a transaction in it comes too
     /// late. Another node's settlement is known a second later.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "asked once reversals of settled sales are refused at the edge"
-        )
-    )]
     pub(crate) fn is_closed(&self, terminal: TerminalKey, batch: u32) -> bool {
         self.with(terminal, |known| known.is_closed(batch)).unwrap_or_default()
     }

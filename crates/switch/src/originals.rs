@@ -45,16 +45,19 @@ pub(crate) async fn find(
         }
     };
     let Some(found) = found else { return Ok(None) };
-    Ok(Some(describe(store, directory, found)))
+    // Zero: a dialect without batches.
+    let (terminal, batch) = (found.row.key.terminal(), found.row.key.batch());
+    let settled = batch > 0 && store.batch_closed(terminal, batch, found.row.day).await?;
+    Ok(Some(describe(store, directory, found, settled)))
 }
 
-fn describe(store: &Store, directory: &Directory, found: Found) -> OriginalFound {
+fn describe(store: &Store, directory: &Directory, found: Found, settled: bool) -> OriginalFound {
     let row = &found.row;
     let days = store.today().map_or(0, |today| today.0.saturating_sub(row.day.0));
     let host = row.issuer.as_ref().and_then(|name| directory.issuers.get(name));
     let elements = host.map_or_else(Bytes::new, |host| issuer::original_named(host, row));
     OriginalFound {
-        settled: false,
+        settled,
         days_old: u32::try_from(days).unwrap_or(0),
         authorisation: authorisation(row),
         date: date_of(row),

@@ -136,6 +136,7 @@ pub(super) fn reversal(
         amount: Some(sale.amount),
         currency: *b"156",
         card: card(sale),
+        settled: false,
         carried: carried(number),
     }
 }

@@ -368,7 +368,7 @@ impl Store {
         uncancelled!(self, own => own.report(&place, &code, at))
     }
 
-    /// Whether this batch was closed and not begun anew since.
+    /// Whether this batch, as it was on that business day, is closed: a number that came again is another batch.
     ///
     /// # Errors
     /// The database failed.
@@ -376,8 +376,9 @@ impl Store {
         &self,
         terminal: TerminalKey,
         batch: u32,
+        day: Day,
     ) -> Result<bool, StoreError> {
-        ask!(self, own => own.batch_closed(terminal, batch))
+        ask!(self, own => own.batch_closed(terminal, batch, day))
     }
 
     /// At most `limit` batches, of the terminals with this identifier (41) or of all, the newest first. Works without a

@@ -368,12 +368,15 @@ macro_rules! terminal_queries {
                 &self,
                 terminal: switch_core::TerminalKey,
                 batch: u32,
+                day: switch_core::Day,
             ) -> Result<bool, crate::StoreError> {
                 let closed = sqlx::query_scalar(
-                    "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 AND closed IS NOT NULL)",
+                    "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 \
+                     AND (closed IS NOT NULL OR day > $3))",
                 )
                 .bind(terminal.0.to_vec())
-                .bind(crate::image::signed(batch));
+                .bind(crate::image::signed(batch))
+                .bind(day.0);
                 Ok(closed.fetch_one(&self.$pool).await?)
             }
 

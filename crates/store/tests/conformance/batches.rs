@@ -110,7 +110,7 @@ async fn a_terminal_brings_its_batch_and_others_hear_of_it(home: &Home) {
     let changed = node.store.terminals_changed(newest).await.expect("reads");
     assert_eq!(changed.len(), 1);
     assert_eq!((changed[0].batch, &changed[0].closed[..]), (None, &[(7, TODAY)][..]));
-    assert!(node.store.batch_closed(TERMINAL, 7).await.expect("reads"));
+    assert!(node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads"));
     // What is closed does not come back today; the next does.
     node.store.open_batches(&[brought(1, 7)]).await.expect("nothing to do");
     assert_eq!(state(&node).await.batch, None);
@@ -215,7 +215,7 @@ async fn a_settlement_covers_all_open_batches(home: &Home) {
     let settled = settle(&node, &settlement(8, 4, debit(111, 2))).await;
     assert_eq!(balanced(&settled), Some((true, false)));
     assert_eq!(state(&node).await.closed.len(), 2);
-    assert!(node.store.batch_closed(TERMINAL, 7).await.expect("reads"));
+    assert!(node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads"));
     node.stop().await;
 }
 
@@ -226,7 +226,7 @@ async fn a_settlement_waits_for_what_is_in_flight(home: &Home) {
     assert!(is_applied(&node.write(insert(&row)).await));
     let ask = settlement(7, 9, debit(100, 1));
     assert_eq!(settle(&node, &ask).await, Settled::InFlight);
-    assert!(!node.store.batch_closed(TERMINAL, 7).await.expect("reads"));
+    assert!(!node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads"));
     assert!(is_applied(&node.write(change(approved(&row, TODAY))).await));
     assert_eq!(balanced(&settle(&node, &ask).await), Some((true, false)));
     node.stop().await;
@@ -357,7 +357,7 @@ async fn a_closed_number_comes_again_beyond_its_horizon(home: &Home) {
         node.store.open_batches(&[opening]).await.expect("answered");
         assert_eq!(state(&node).await.batch, opens.then_some(7), "after {after} hours");
     }
-    assert!(!node.store.batch_closed(TERMINAL, 7).await.expect("reads"));
+    assert!(!node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads"));
     let now = NOON.plus(hours(15));
     let ask = Settlement { at: now, ..settlement(7, 51, Totals::default()) };
     assert_eq!(

@@ -385,6 +385,7 @@ impl Rig {
             amount: Some(amount),
             currency: *b"156",
             card: Card::default(),
+            settled: false,
             carried: Bytes::new(),
         };
         self.tell(Event::Reversal(Box::new(request)));

@@ -192,7 +192,7 @@ async fn a_refund_in_silence_is_delivered_and_holds_the_next_one_back() {
     node.host.conduct(approve);
     let watch = node.running.watch();
     until("it was taken", || async {
-        watch.store().open_counts().await.is_ok_and(|open| open.owed == 0)
+        watch.store().open_counts().await.is_ok_and(|open| open.advices == 0)
     })
     .await;
     let first = &node.host.seen("0220")[0];
