@@ -39,6 +39,11 @@ const RECONCILE_HELP: &str = "Ends with status 1 if there is a difference.
 Example:
   interlock reconcile --terminal bench.jsonl --issuer issuer.jsonl --config interlock.toml";
 
+const RESOLVE_HELP: &str = "Works on the database, whether the daemon runs or not.
+
+Example:
+  interlock resolve --config /etc/interlock/interlock.toml 000000004576 --as delivered";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -81,6 +86,9 @@ pub(crate) enum Command {
     /// Shows what a person must look at
     #[command(after_help = "Example:\n  interlock cases --all")]
     Cases(Cases),
+    /// Closes the cases of a transaction with what a person found out, in the database
+    #[command(after_help = RESOLVE_HELP)]
+    Resolve(Resolve),
     /// Shows the batches of terminals, and how they were settled
     #[command(after_help = "Example:\n  interlock batches 12345678")]
     Batches(Batches),
@@ -291,6 +299,29 @@ pub(crate) struct Reversals {
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) server: Server,
+}
+
+/// Options of `resolve`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Number (RRN) of the transaction
+    pub(crate) id: u64,
+    /// What was found out
+    #[arg(long = "as", value_enum)]
+    pub(crate) how: Word,
+}
+
+/// What a person found out about a transaction with open cases.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Word {
+    /// The issuer has the advice or refund: it stands
+    Delivered,
+    /// The issuer does not have it: what it took of its original is free again
+    Refused,
+    /// Nothing that the switch must know
+    Seen,
 }
 
 /// Options of `cases`.

@@ -88,13 +88,16 @@ macro_rules! resolver {
         /// Within a transaction of the caller's.
         pub(super) async fn resolve(
             connection: &mut $connection,
-            found: &switch_core::Found,
+            id: switch_core::TxnId,
+            found: Option<&switch_core::Found>,
             how: crate::Resolution,
             now: switch_core::Wall,
             leaf: impl Fn(switch_core::Day) -> String,
         ) -> Result<(), crate::ResolveError> {
-            close_cases(connection, found, how, now).await?;
+            close_cases(connection, id, now).await?;
+            let Some(found) = found else { return Ok(()) };
             let row = &found.row;
+            note(connection, row, how, now).await?;
             match (how.state(found), how) {
                 (Some(state), _) => {
                     change_row(connection, row, state, now, &leaf(row.day)).await?;
@@ -110,22 +113,29 @@ macro_rules! resolver {
 
         async fn close_cases(
             connection: &mut $connection,
-            found: &switch_core::Found,
-            how: crate::Resolution,
+            id: switch_core::TxnId,
             now: switch_core::Wall,
         ) -> Result<(), crate::ResolveError> {
-            let (row, id) = (&found.row, crate::image::long(found.row.id.0));
             let closed =
                 sqlx::query("UPDATE cases SET resolved = $1 WHERE id = $2 AND resolved IS NULL")
                     .bind(now.0)
-                    .bind(id)
+                    .bind(crate::image::long(id.0))
                     .execute(&mut *connection)
                     .await?;
             if closed.rows_affected() == 0 {
-                return Err(crate::ResolveError::NotOpen(row.id));
+                return Err(crate::ResolveError::NotOpen(id));
             }
+            Ok(())
+        }
+
+        async fn note(
+            connection: &mut $connection,
+            row: &switch_core::Row,
+            how: crate::Resolution,
+            now: switch_core::Wall,
+        ) -> Result<(), crate::ResolveError> {
             sqlx::query("INSERT INTO note (id, day, at, kind, detail) VALUES ($1, $2, $3, $4, $5)")
-                .bind(id)
+                .bind(crate::image::long(row.id.0))
                 .bind(row.day.0)
                 .bind(now.0)
                 .bind(crate::resolve::NOTE)
@@ -207,19 +217,23 @@ macro_rules! resolver {
 pub(crate) use resolver;
 
 impl Store {
-    /// Closes the open cases of a transaction with what a person found out. Needs no lease: whoever conducts the transaction
+    /// Closes the open cases of a transaction, or of a line of a batch that is no transaction here, with what a person found
+    /// out. Needs no lease: whoever conducts the transaction
     /// finds its row changed. Resolving it twice is an error that changes nothing.
     ///
     /// # Errors
     /// There is no such transaction, none of its cases is open, it does not wait for such a word, or the database failed.
     pub async fn resolve(&self, id: TxnId, how: Resolution, now: Wall) -> Result<(), ResolveError> {
-        let found = self.read_id(id).await?.ok_or(ResolveError::Unknown(id))?;
+        let found = self.read_id(id).await?;
+        if found.is_none() && how != Resolution::Seen {
+            return Err(ResolveError::Unknown(id));
+        }
         let store = self.clone();
         // in a task of its own, so that a caller who goes away leaves no transaction open
         let task = tokio::spawn(async move {
             match &store {
-                Self::Postgres(own) => own.resolve(&found, how, now).await,
-                Self::Sqlite(own) => own.resolve(&found, how, now).await,
+                Self::Postgres(own) => own.resolve(id, found.as_ref(), how, now).await,
+                Self::Sqlite(own) => own.resolve(id, found.as_ref(), how, now).await,
             }
         });
         match task.await {

@@ -95,9 +95,8 @@ impl Switch {
         tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
         housekeeping::keep_days(&store).await?;
         let shared = Arc::new(ArcSwap::from(Arc::clone(&directory)));
-        let of_originals = Arc::clone(&shared);
         let (driver, shown, numbers) =
-            drive(&settings, &store, &lease, &inputs, from_all, of_originals);
+            drive(&settings, &store, &lease, &inputs, from_all, Arc::clone(&shared));
 
         let newest = open_counter(&store, &batches, &inputs, waiting).await?;
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);

@@ -10,6 +10,7 @@ mod keys;
 mod migrate;
 mod operator;
 mod reconcile;
+mod resolve;
 mod serve;
 
 use std::process::ExitCode;
@@ -69,6 +70,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Txn(Txn::Show(options)) => runtime()?.block_on(operator::show(&options)),
         Command::Links(server) => runtime()?.block_on(operator::links(&server)),
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
+        Command::Resolve(options) => runtime()?.block_on(resolve::run(&options)),
         Command::Cases(options) => runtime()?.block_on(operator::cases(&options)),
         Command::Batches(options) => runtime()?.block_on(operator::batches(&options)),
         Command::Dev(options) => runtime()?.block_on(dev::run(&options)),

@@ -1,7 +1,7 @@
 //! A person's word on a case, on the server.
 
 use sqlx::PgConnection;
-use switch_core::{Found, Wall};
+use switch_core::{Found, TxnId, Wall};
 
 use super::{PostgresStore, leaf};
 use crate::{Resolution, ResolveError, resolve::resolver};
@@ -11,13 +11,14 @@ resolver!(PgConnection);
 impl PostgresStore {
     pub(crate) async fn resolve(
         &self,
-        found: &Found,
+        id: TxnId,
+        found: Option<&Found>,
         how: Resolution,
         now: Wall,
     ) -> Result<(), ResolveError> {
         let mut transaction = self.pool.begin().await?;
         // An error rolls it back where it is dropped.
-        resolve(&mut transaction, found, how, now, leaf::name).await?;
+        resolve(&mut transaction, id, found, how, now, leaf::name).await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -1,7 +1,7 @@
 //! A person's word on a case, in the embedded database.
 
 use sqlx::SqliteConnection;
-use switch_core::{Found, Wall};
+use switch_core::{Found, TxnId, Wall};
 
 use super::SqliteStore;
 use crate::{Resolution, ResolveError, StoreError, resolve::resolver};
@@ -11,13 +11,15 @@ resolver!(SqliteConnection);
 impl SqliteStore {
     pub(crate) async fn resolve(
         &self,
-        found: &Found,
+        id: TxnId,
+        found: Option<&Found>,
         how: Resolution,
         now: Wall,
     ) -> Result<(), ResolveError> {
         let mut turn = self.writer.begin().await.map_err(StoreError::from)?;
         let mut refused = None;
-        let done = match resolve(turn.connection(), found, how, now, |_| "txn".to_owned()).await {
+        let done = match resolve(turn.connection(), id, found, how, now, |_| "txn".to_owned()).await
+        {
             Ok(()) => Ok(()),
             Err(error) => {
                 refused = Some(error);

@@ -226,7 +226,9 @@ async fn a_settlement_waits_for_what_is_in_flight(home: &Home) {
     assert!(is_applied(&node.write(insert(&row)).await));
     let ask = settlement(7, 9, debit(100, 1));
     assert_eq!(settle(&node, &ask).await, Settled::InFlight);
-    assert!(!node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads"));
+    assert!(
+        !node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads")
+    );
     assert!(is_applied(&node.write(change(approved(&row, TODAY))).await));
     assert_eq!(balanced(&settle(&node, &ask).await), Some((true, false)));
     node.stop().await;
@@ -357,7 +359,9 @@ async fn a_closed_number_comes_again_beyond_its_horizon(home: &Home) {
         node.store.open_batches(&[opening]).await.expect("answered");
         assert_eq!(state(&node).await.batch, opens.then_some(7), "after {after} hours");
     }
-    assert!(!node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads"));
+    assert!(
+        !node.store.batch_closed(TERMINAL, 7, switch_core::Day(i32::MAX)).await.expect("reads")
+    );
     let now = NOON.plus(hours(15));
     let ask = Settlement { at: now, ..settlement(7, 51, Totals::default()) };
     assert_eq!(

@@ -296,6 +296,10 @@ async fn a_person_resolves_what_is_disputed(home: &Home) {
     assert!(matches!(refused, Err(ResolveError::NotWaiting(..))), "{refused:?}");
     assert_eq!(node.store.open_cases().await.expect("reads"), 1);
     node.store.resolve(original.id, Resolution::Seen, later).await.expect("resolved");
-    let unknown = node.store.resolve(TxnId(999), Resolution::Seen, later).await;
+    let unknown = node.store.resolve(TxnId(999), Resolution::Delivered, later).await;
     assert!(matches!(unknown, Err(ResolveError::Unknown(_))), "{unknown:?}");
+    // A line of a batch that is no transaction here.
+    let case = Case { id: TxnId(999), kind: CaseKind::DeliveryUnknown, at: NOON };
+    assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));
+    node.store.resolve(TxnId(999), Resolution::Seen, later).await.expect("resolved");
 }

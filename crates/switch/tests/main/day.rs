@@ -32,6 +32,15 @@ fn settlement(stan: u32, batch: u32, amount: u64, count: u32) -> Message {
     message
 }
 
+/// A settlement with these domestic debits and credits.
+fn settlement_of(stan: u32, batch: u32, sides: [(u64, u32); 2]) -> Message {
+    let mut message = settlement(stan, batch, 0, 0);
+    let [(debit, debits), (credit, credits)] = sides;
+    let totals = format!("{debit:012}{debits:03}{credit:012}{credits:03}0{:031}", 0);
+    message.set_text(48, &totals);
+    message
+}
+
 /// An upload of these traces and amounts.
 fn upload(stan: u32, batch: u32, lines: &[(u32, u64)]) -> Message {
     let mut message = errand("0320", stan, batch, "201");
@@ -85,21 +94,38 @@ async fn a_day_from_sign_in_to_settlement() {
     assert_eq!(code(&terminal.ask(&sale(6, 41, 100)).await), "77");
     assert_eq!(code(&terminal.ask(&sale(7, 42, 23)).await), "00");
 
-    let closed = terminal.ask(&settlement(8, 42, 123, 2)).await;
+    assert_eq!(code(&terminal.ask(&void_in(70, 42, 2, 41, 100)).await), "00", "its batch is open");
+    assert_eq!(code(&terminal.ask(&sale(71, 42, 100)).await), "00");
+
+    let closed = terminal.ask(&settlement_of(8, 42, [(223, 3), (100, 1)])).await;
     assert_eq!((closed.mti().as_str(), results(&closed).as_str()), ("0510", "11"));
     let fields: Vec<u8> = closed.fields().filter(|number| *number > 1).collect();
     assert_eq!(fields, [11, 12, 13, 15, 37, 41, 42, 48, 49, 60]);
-    let again = terminal.ask(&settlement(8, 42, 123, 2)).await;
+    let again = terminal.ask(&settlement_of(8, 42, [(223, 3), (100, 1)])).await;
     for number in [12, 13, 15, 48] {
         assert_eq!(text(&again, number), text(&closed, number), "field {number}");
     }
     let other = terminal.ask(&settlement(9, 42, 1, 1)).await;
     assert_eq!(code(&other), "77", "it is closed");
+    // What is settled is neither taken back nor reversed.
+    assert_eq!(code(&terminal.ask(&void_in(72, 43, 7, 42, 23)).await), "25");
+    assert_eq!(code(&terminal.ask(&reversal_in(7, 42, 23)).await), "25");
+    assert_eq!(code(&terminal.ask(&reversal_in(4, 41, 50)).await), "00", "reversed before");
     // A closed batch takes no sale, but a copy of an earlier one is known.
+    assert_eq!(code(&terminal.ask(&sale(7, 42, 23)).await), "00");
     assert_eq!(code(&terminal.ask(&sale(10, 42, 5)).await), "77");
     assert_eq!(code(&terminal.ask(&sale(11, 43, 5)).await), "00", "the terminal counts on");
     assert_eq!(code(&terminal.ask(&errand("0820", 12, 43, "002")).await), "00");
     node.running.drain().await.expect("a good end");
+}
+
+/// The void of a sale of another batch perhaps.
+fn void_in(stan: u32, batch: u32, sold: u32, sold_in: u32, amount: u64) -> Message {
+    let mut message = sale(stan, batch, amount);
+    message.set_text(3, "200000");
+    message.set_text(60, &format!("23{batch:06}000"));
+    message.set_text(61, &format!("{sold_in:06}{sold:06}"));
+    message
 }
 
 /// The reversal of a sale in this batch.

@@ -1,0 +1,29 @@
+//! `interlock resolve`: a person's word on a transaction's cases, written into the database.
+
+use std::process::ExitCode;
+
+use store::{Resolution, Store};
+use switch_core::TxnId;
+
+use super::migrate::store_config;
+use crate::{
+    cli::{Resolve, Word},
+    config::Config,
+};
+
+/// Closes the cases, and says so. A second time is an error that changes nothing.
+#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
+pub(crate) async fn run(options: &Resolve) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&options.file.config)?;
+    let store = Store::open(&store_config(&config)).await?;
+    store.check_version().await?;
+    let how = match options.how {
+        Word::Delivered => Resolution::Delivered,
+        Word::Refused => Resolution::Refused,
+        Word::Seen => Resolution::Seen,
+    };
+    let id = TxnId(options.id);
+    store.resolve(id, how, switch::clock::now().wall).await?;
+    println!("the cases of {} are resolved: {}", id.rrn(), how.name());
+    Ok(ExitCode::SUCCESS)
+}
