@@ -34,6 +34,8 @@ pub(crate) const fn side(kind: Kind) -> Option<Side> {
 
 /// The result digit of a group.
 pub(crate) const BALANCED: char = '1';
+/// As [`BALANCED`], where nothing can be said yet.
+pub(crate) const ERROR: char = '3';
 /// As [`BALANCED`], where they differ.
 pub(crate) const UNBALANCED: char = '2';
 

@@ -176,6 +176,13 @@ impl Engine {
         self.core.in_flight.first().copied()
     }
 
+    /// Whether a request of this terminal has no outcome yet that its batch's totals could count: nobody asked for its
+    /// reversal, and it may still be approved. Looks at all that is in memory.
+    #[must_use]
+    pub fn is_open(&self, terminal: crate::TerminalKey) -> bool {
+        !self.txns.all(|txn| txn.row.key.terminal() != terminal || !txn.may_be_approved())
+    }
+
     /// Figures for metrics.
     #[must_use]
     pub fn gauges(&self) -> Gauges {

@@ -294,6 +294,12 @@ impl Txn {
         }
     }
 
+    /// Whether it has no durable outcome yet and may come to count in its batch.
+    pub(crate) fn may_be_approved(&self) -> bool {
+        let asks = self.request.is_some() || self.row.state == RowState::InFlight;
+        asks && self.reversers.is_empty()
+    }
+
     pub(crate) fn obligation_is(&self, status: ObligationStatus) -> bool {
         self.obligation.as_ref().is_some_and(|obligation| obligation.status == status)
     }

@@ -234,8 +234,7 @@ impl Driver {
                 self.engine.handle(now, Event::Drain);
             }
             Input::Busy(terminal, tell) => {
-                let of = |ask: &Arc<OpenAsk>| ask.key.is_some_and(|key| key.terminal() == terminal);
-                let _ = tell.send(self.asks.values().any(of));
+                let _ = tell.send(self.engine.is_open(terminal));
             }
             Input::Fenced(source) => return Err(Fatal { what: "beat", source }),
         }

@@ -15,7 +15,7 @@ pub(crate) const SAID: &str =
 
 /// Its reversal is owed, or will be unless its terminal comes back.
 pub(crate) const UNDOING: &str =
-    "EXISTS (SELECT 1 FROM obligation o WHERE o.id = t.id AND o.status IN (1, 3))";
+    "EXISTS (SELECT 1 FROM obligation o WHERE o.id = t.id AND o.status IN (1, 3) AND o.cause <> 7)";
 
 /// Makes the functions of one back end, after `terminal_queries`. `$rows` are those of a batch: of days from $1 on.
 macro_rules! settlement_queries {
@@ -23,10 +23,10 @@ macro_rules! settlement_queries {
         static SUMS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
             let (amount, undoing) = (crate::counter::amount_of(), crate::counter::UNDOING);
             format!(
-                "SELECT t.kind, t.issuer, CASE WHEN t.state IN (1, 2) THEN 1 ELSE 0 END AS flight, count(*), \
+                "SELECT t.kind, t.issuer, CASE WHEN t.state = 1 THEN 1 ELSE 0 END AS flight, count(*), \
                  CAST(sum({amount}) AS bigint) FROM {} AND t.key > $2 AND t.key <= $3 \
-                 AND (t.state IN (1, 2) OR (t.state IN (3, 9, 10) AND NOT {undoing})) \
-                 GROUP BY t.kind, t.issuer, CASE WHEN t.state IN (1, 2) THEN 1 ELSE 0 END",
+                 AND (t.state = 1 OR (t.state IN (3, 9, 10) AND NOT {undoing})) \
+                 GROUP BY t.kind, t.issuer, CASE WHEN t.state = 1 THEN 1 ELSE 0 END",
                 $rows
             )
         });

@@ -12,7 +12,7 @@ use crate::bench::pacer::Phase;
 use crate::bench::requests::{Blanks, mti};
 use crate::bench::slips::{Slips, Upload};
 use crate::ledger::{Line, Role};
-use crate::totals::{BALANCED, results};
+use crate::totals::{BALANCED, ERROR, results};
 
 /// How often a message of the day that is refused is sent again.
 const TRIES: u32 = 20;
@@ -235,6 +235,11 @@ impl Terminal {
                     self.refused(stage, &code, turn);
                     return;
                 };
+                if digits.contains(&ERROR) {
+                    // Something of the batch is not decided yet: the totals are told again.
+                    self.refused(stage, &code, turn);
+                    return;
+                }
                 self.settled(digits, floor);
             }
             Stage::Upload => {
