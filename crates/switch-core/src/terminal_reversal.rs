@@ -23,8 +23,8 @@ impl Engine {
             if !row.state.is_told_approved() {
                 return self.answer_finished_reversal(now, &request);
             }
-            if let Some(row) = self.finished.remove(key) {
-                self.insert_txn(Txn::new(row, true, false));
+            if let Some((row, claim)) = self.finished.remove(key) {
+                self.insert_txn(Txn::remembered(row, claim));
                 return self.on_reversal(now, request);
             }
         }
