@@ -11,6 +11,7 @@ use super::{
     ledger::Entry,
     options::{Fault, MS, SEC},
     state::World,
+    trade,
 };
 
 #[derive(Debug, Default)]
@@ -63,6 +64,13 @@ impl World {
             let entry = self.entry(issuer, msg.id);
             entry.received += 1;
             entry.sale = msg.sale;
+            entry.kind = Some(msg.kind);
+            if entry.original.is_none()
+                && let Some(original) = msg.original
+            {
+                entry.original = Some(original);
+                self.entry(issuer, original).claims.push(msg.id);
+            }
             self.issuer_request(issuer, link, msg, false);
         }
     }
@@ -91,8 +99,12 @@ impl World {
         }
         for (fault, manner) in faults {
             if self.rng.chance(self.opts.rate(fault)) {
-                let money = !matches!(manner, Manner::WrongAmount | Manner::Partial);
-                return if money || kind == Kind::Purchase { manner } else { Manner::Approve };
+                let fits = match manner {
+                    Manner::Partial => kind == Kind::Purchase,
+                    Manner::WrongAmount => trade::has_amount(kind),
+                    _ => true,
+                };
+                return if fits { manner } else { Manner::Approve };
             }
         }
         Manner::Approve
@@ -123,6 +135,19 @@ impl World {
         }
         if self.entry(issuer, msg.id).reversal_first {
             self.hit(Sit::ForgottenReversal);
+        }
+        if self.knows_advice(issuer, &msg) {
+            // it was taken already: the same answer, late or never too
+            let yes = self.again(issuer, &msg);
+            let silent = !self.healing && self.rng.chance(self.opts.rate(Fault::ReversalSilent));
+            if !silent {
+                self.answer_after(link, yes, 3 * MS);
+            }
+            return;
+        }
+        if let Some(code) = self.issuer_refuses(issuer, &msg) {
+            let refusal = self.answer(issuer, &msg, edge::code(code));
+            return self.answer_after(link, refusal, MS);
         }
         let manner = self.manner(msg.kind);
         self.trace.line(self.now, || format!("issuer {issuer}: {} {manner:?}", msg.id.0));
@@ -222,7 +247,9 @@ impl World {
         match self.rng.below(4) {
             0 => {
                 yes.amount = Some(msg.amount + 100);
-                self.entry(issuer, msg.id).posted = Some(msg.amount + 100);
+                if msg.kind == Kind::Purchase {
+                    self.post(issuer, msg, msg.amount + 100);
+                }
             }
             1 => yes.currency = Some(*b"840"),
             2 => yes.card_hash = Some([255; 16]),
@@ -235,12 +262,81 @@ impl World {
 
     fn post(&mut self, issuer: usize, msg: &ToIssuer, amount: i64) -> u32 {
         let auth = 100_000 + self.rng.below(800_000) as u32;
+        let taken = self.issuer_takes(issuer, msg).unwrap_or(0);
+        let twice = !self.repeats_advices(issuer);
         let entry = self.entry(issuer, msg.id);
-        if msg.kind == Kind::Purchase {
-            entry.posted = Some(amount);
+        let mut effect = trade::effect(msg.kind, amount, taken);
+        if let Some(before) = entry.posted.filter(|_| twice && trade::is_advice(msg.kind)) {
+            // it takes a repeated advice for another
+            effect.debit += before.debit;
+            effect.hold += before.hold;
         }
+        entry.posted = Some(effect);
         entry.auth = auth;
         auth
+    }
+
+    /// What of its original is left at the issuer: of the money that it took, or of what it held.
+    fn issuer_left(&mut self, issuer: usize, original: TxnId, but: TxnId) -> i64 {
+        let ledger = &self.ledgers.issuers[issuer];
+        let Some(entry) = ledger.entries.get(&original) else { return 0 };
+        let holds = entry.kind == Some(Kind::PreAuthorisation);
+        let of = |effect: trade::Effect, own: bool| match (holds, own) {
+            (true, _) => effect.hold,
+            (false, _) => effect.debit,
+        };
+        let claims = entry.claims.iter().filter(|claim| **claim != but);
+        let taken = claims
+            .filter_map(|claim| ledger.entries.get(claim))
+            .map(|claim| of(claim.net(), false));
+        of(entry.net(), true) + taken.sum::<i64>()
+    }
+
+    /// What a request takes of its original at the issuer; none if that may not be.
+    fn issuer_takes(&mut self, issuer: usize, msg: &ToIssuer) -> Option<i64> {
+        let (Some(original), Some(rule)) = (msg.original, trade::rule(msg.kind)) else {
+            return Some(0);
+        };
+        let left = self.issuer_left(issuer, original, msg.id);
+        trade::taken(rule.takes, left, msg.amount)
+    }
+
+    /// An issuer never gives more than it took, whatever it is asked: C1 says that it never is, but after an issuer that
+    /// approved what it had refused.
+    fn issuer_refuses(&mut self, issuer: usize, msg: &ToIssuer) -> Option<&'static str> {
+        if self.issuer_takes(issuer, msg).is_some() {
+            return None;
+        }
+        let kin = msg.original.into_iter().flat_map(|original| {
+            let entry = self.ledgers.issuers[issuer].entries.get(&original);
+            entry.map_or_else(Vec::new, |entry| [&entry.claims[..], &[original]].concat())
+        });
+        let fickle = kin.filter_map(|id| self.entry_by_id(id)).any(|entry| entry.fickle);
+        if !fickle {
+            self.broken("C1", || {
+                format!(
+                    "{} asks its issuer for more than is left of its original: {msg:?}",
+                    msg.id.0
+                )
+            });
+        }
+        Some("12")
+    }
+
+    /// An advice that it took before.
+    fn knows_advice(&mut self, issuer: usize, msg: &ToIssuer) -> bool {
+        trade::is_advice(msg.kind)
+            && self.repeats_advices(issuer)
+            && self.entry(issuer, msg.id).posted.is_some()
+    }
+
+    fn again(&mut self, issuer: usize, msg: &ToIssuer) -> IssuerAnswer {
+        self.hit(Sit::AdviceAgain);
+        let auth = self.entry(issuer, msg.id).auth;
+        let mut answer = self.answer(issuer, msg, Code::APPROVED);
+        answer.answer = Bytes::copy_from_slice(&auth.to_be_bytes());
+        self.entry(issuer, msg.id).approvals += 1;
+        answer
     }
 
     fn approve(&mut self, issuer: usize, msg: &ToIssuer, amount: i64) -> IssuerAnswer {
@@ -321,6 +417,7 @@ impl World {
         let entry = self.entry(issuer, msg.id);
         entry.reversals += 1;
         let waits = entry.received > 0 && entry.posted.is_none() && entry.refusals == 0;
+        let undoes = entry.posted.is_some() && !entry.reversed;
         let code = if entry.posted.is_some() && !entry.reversed {
             entry.reversed = true;
             "00"
@@ -337,6 +434,9 @@ impl World {
         let early = code == "25" && entry.received == 0;
         if !silent {
             entry.finals += 1;
+        }
+        if undoes {
+            self.check_undone(issuer, msg);
         }
         if early {
             self.hit(Sit::ReversalOvertakes);

@@ -12,8 +12,10 @@
 )]
 
 mod acquirer;
+mod check_claims;
 mod check_store;
 mod check_wire;
+mod claims;
 mod cli;
 mod coverage;
 mod edge;
@@ -26,6 +28,7 @@ mod link;
 mod network;
 mod node;
 mod options;
+mod oracle;
 mod quiet;
 mod report;
 mod rng;
@@ -36,6 +39,7 @@ mod state;
 mod store;
 mod terminal;
 mod trace;
+mod trade;
 mod trouble;
 
 pub use cli::{Asked, cli, regressions, seeds};
