@@ -182,6 +182,10 @@ impl Engine {
             self.core.notice(Notice::Duplicate(crate::DuplicateResult::Joined));
         }
         txn.late += pending.late;
+        // M4: a case that was to be opened beside it is still to be opened
+        if let Record::Change(change) = &pending.what {
+            txn.duty.case |= change.case.is_some() && change.obligation.is_none();
+        }
         txn.adopt_image(found, &mut self.core);
         txn.arm_askers(&mut self.core);
         self.step(now, key);

@@ -262,8 +262,8 @@ impl Txn {
 
     /// M8: what the reversal asks for is durable, or nothing is owed.
     fn answer_reversers(&mut self, now: Now, core: &mut Core) {
-        if self.row.cause == Cause::OriginalNotFound {
-            // what it was meant for lies beyond its horizon
+        if self.row.is_beyond_horizon() {
+            // what it was meant for
             for waits in std::mem::take(&mut self.reversers) {
                 core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
             }

@@ -45,7 +45,7 @@ impl Engine {
     fn answer_finished_reversal(&mut self, now: Now, request: &ReversalRequest) {
         let window = self.core.config.repeat_window;
         let Some(row) = self.finished.get(now, request.key, window) else { return };
-        if row.cause == Cause::OriginalNotFound {
+        if row.is_beyond_horizon() {
             self.core.refuse(now, &request.asked, request.key, Cause::OriginalNotFound);
         } else if request.amount.is_some_and(|amount| amount != row.amount) {
             self.core.refuse(now, &request.asked, request.key, Cause::AmountDiffers);

@@ -129,6 +129,17 @@ impl World {
         }
     }
 
+    /// Whether its issuer approved what it had refused, of its original, or of another claim on that: it then takes and
+    /// gives what S does not know of.
+    pub(super) fn has_fickle_kin(&self, id: TxnId) -> bool {
+        let Some(original) = self.entry_by_id(id).and_then(|entry| entry.original) else {
+            return false;
+        };
+        let claims = self.entry_by_id(original).map_or(&[][..], |entry| &entry.claims);
+        let kin = claims.iter().copied().chain([original]).filter(|kin| *kin != id);
+        kin.filter_map(|id| self.entry_by_id(id)).any(|entry| entry.fickle)
+    }
+
     /// What a transaction in this state does to a card, by S.
     pub(super) fn stands_for(&self, row: &Row) -> Effect {
         if row.state != RowState::Approved {
@@ -162,7 +173,7 @@ impl World {
             | RowState::Undone
             | RowState::ReversedBeforeArrival => false,
         };
-        if !fits || entry.reversals > 0 {
+        if (!fits && !self.has_fickle_kin(row.id)) || entry.reversals > 0 {
             self.broken("C5", || {
                 format!("the advice {} is {} and {entry:?}", row.id.0, row.state.name())
             });

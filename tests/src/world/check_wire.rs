@@ -151,7 +151,9 @@ impl World {
             self.broken("I15", || format!("two reversals of {id} are not marked as repeats"));
         }
         let advice = trade::is_advice(msg.kind);
-        if !msg.reversal && received > 0 && !(advice && msg.repeat) {
+        // the first copy of an advice may be overtaken by a repeat
+        let copies = self.entry_by_id(msg.id).map_or(0, |entry| entry.firsts);
+        if !msg.reversal && received > 0 && !(advice && (msg.repeat || copies == 0)) {
             self.broken("I1", || format!("{id} reaches the issuer twice"));
         }
         if advice && received > 0 && !self.repeats_advices(issuer) {
@@ -289,9 +291,10 @@ impl World {
         let (now, life) = (self.now, self.nodes[node].life);
         self.cover_answer(answer);
         let wire = self.ledgers.wire.entry(answer.id).or_default();
-        if answer.to_reversal {
+        if answer.to_reversal || wire.advice {
             wire.flying = None;
-        } else if answer.approves {
+        }
+        if !answer.to_reversal && answer.approves {
             wire.approval_at.get_or_insert(now);
             wire.approval_by = Some((node, life));
         }

@@ -63,6 +63,7 @@ impl World {
         } else {
             let entry = self.entry(issuer, msg.id);
             entry.received += 1;
+            entry.firsts += u32::from(!msg.repeat);
             entry.sale = msg.sale;
             entry.kind = Some(msg.kind);
             if entry.original.is_none()
@@ -307,12 +308,7 @@ impl World {
         if self.issuer_takes(issuer, msg).is_some() {
             return None;
         }
-        let kin = msg.original.into_iter().flat_map(|original| {
-            let entry = self.ledgers.issuers[issuer].entries.get(&original);
-            entry.map_or_else(Vec::new, |entry| [&entry.claims[..], &[original]].concat())
-        });
-        let fickle = kin.filter_map(|id| self.entry_by_id(id)).any(|entry| entry.fickle);
-        if !fickle {
+        if !self.has_fickle_kin(msg.id) {
             self.broken("C1", || {
                 format!(
                     "{} asks its issuer for more than is left of its original: {msg:?}",

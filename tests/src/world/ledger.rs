@@ -69,6 +69,8 @@ pub(super) struct Entry {
     pub(super) claims: Vec<TxnId>,
     /// Copies of the request that arrived.
     pub(super) received: u32,
+    /// Of these, those that were not marked as repeats.
+    pub(super) firsts: u32,
     /// What it did to the card, if it did.
     pub(super) posted: Option<Effect>,
     pub(super) auth: u32,

@@ -277,7 +277,7 @@ impl World {
         self.perform_all(node);
     }
 
-    fn perform_all(&mut self, node: usize) {
+    pub(super) fn perform_all(&mut self, node: usize) {
         loop {
             let n = &mut self.nodes[node];
             let Some(effect) = n.engine.as_mut().and_then(|engine| engine.poll_effect()) else {

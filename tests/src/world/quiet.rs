@@ -97,7 +97,8 @@ impl World {
     /// What the card was charged, or given back, is what the terminal was told.
     fn fits(&self, entry: &Entry, id: TxnId, amount: i64) -> bool {
         let taken = self.store.claims.get(&id).map_or(0, |claim| claim.amount);
-        entry.kind.is_some_and(|kind| entry.net() == trade::effect(kind, amount, taken))
+        self.has_fickle_kin(id)
+            || entry.kind.is_some_and(|kind| entry.net() == trade::effect(kind, amount, taken))
     }
 
     /// An advice, by its terminal: what was told 00 is told to the issuer as S says (C5); what was refused is not.
@@ -161,7 +162,7 @@ impl World {
             let entry = self.entry_by_id(id).cloned().unwrap_or_default();
             if trade::is_advice(row.kind) {
                 self.check_advice(&row, &entry);
-            } else if entry.net() != self.stands_for(&row) {
+            } else if entry.net() != self.stands_for(&row) && !self.has_fickle_kin(id) {
                 let sale = self.store.row(id).and_then(edge::sale_of);
                 let sale = sale.and_then(|sale| self.ledgers.sales.get(sale)).cloned();
                 let exempt = sale.is_some_and(|sale| self.is_exempt(&sale, &[(id, entry.clone())]));

@@ -1,6 +1,7 @@
 //! Terminals: they sell, wait, repeat, reverse, lose power, come back late or never; their journal is the ledger T.
 
 use super::{
+    claims::is_contested,
     coverage::Sit,
     event::{Ev, Proc, ReplyMsg, TermMsg, Timer},
     ledger::Belief,
@@ -165,7 +166,9 @@ impl World {
         }
         let repeats = self.terminals[terminal].repeats || self.opts.has(Fault::Repeater);
         let advice = trade::is_advice(self.ledgers.sales[sale].kind);
-        if advice && (tries > 8 || !self.may_repeat(sale)) {
+        // its reversal waits for the end of a claim that a person must end
+        let stuck = tries > 12 && is_contested(&self.ledgers.sales[sale]);
+        if stuck || (advice && (tries > 8 || !self.may_repeat(sale))) {
             // neither a copy nor a reversal helps: it is left to the settlement
             self.ledgers.sales[sale].vanished = true;
             return self.resolved(sale);

@@ -61,6 +61,9 @@ impl World {
             if let Some(engine) = self.nodes[node].engine.as_mut() {
                 engine.reconfigure(config);
             }
+            if !self.nodes[node].paused {
+                self.perform_all(node);
+            }
             self.hit(Sit::Reloaded);
         }
     }

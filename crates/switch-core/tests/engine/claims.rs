@@ -1,7 +1,9 @@
 //! Voids, refunds, completions and advices (M11, M12): one story a rule, and one row a refusal.
 
+use std::time::Duration;
+
 use iso8583::Kind;
-use switch_core::{ClaimStatus, Event, Key, Named, Takes, TerminalKey};
+use switch_core::{ClaimStatus, Event, Key, Named, Persisted, Takes, TerminalKey};
 
 use crate::rig::{LINK, Rig, key};
 
@@ -86,4 +88,84 @@ fn m11_an_original_that_moved_is_judged_again_and_named_once() {
     assert_eq!(&row.carried[..], b"E", "what names the original, once");
     rig.tell(Event::Written { id: row.id, link: LINK });
     assert_eq!(claim(&rig), Some(ClaimStatus::Open));
+}
+
+#[test]
+fn m8_the_reversal_of_a_refused_claim_changes_nothing_and_is_done() {
+    let mut rig = sold();
+    rig.focus = of(Kind::Void, 43);
+    let unknown = Named::Trace { batch: 1, stan: 7 };
+    rig.ask_about(2, 100, unknown, &[Kind::Purchase], Takes::Equal, None);
+    assert_eq!(
+        rig.look(),
+        "find original, insert never sent, note OriginalRefused, refuse 2 (original-not-found)"
+    );
+    rig.reverse(3, 100);
+    assert_eq!(rig.look(), "done 3");
+}
+
+/// An advice that was told 00 and whose one copy was not answered, at an issuer that takes no repeats.
+fn one_copy() -> Rig {
+    let mut rig = Rig::new();
+    rig.take_no_repeats(&[]);
+    rig.focus = of(Kind::OfflineSale, 43);
+    rig.buy(2);
+    rig.written();
+    rig.look();
+    rig
+}
+
+#[test]
+fn m12_an_issuer_that_takes_no_repeats_gets_one_copy_and_then_it_is_a_case() {
+    let mut rig = one_copy();
+    rig.pass(Duration::from_secs(15));
+    assert_eq!(
+        rig.look(),
+        "change to accepted, Owed, approve 2 (00), change to accepted, progress"
+    );
+    rig.pass(Duration::from_secs(3_600));
+    assert_eq!(rig.look(), "", "no second copy, ever");
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to approved, Confirmed", "its answer counts, however late");
+}
+
+#[test]
+fn m4_a_case_that_lost_a_race_is_opened_all_the_same() {
+    let mut rig = one_copy();
+    rig.hold = true;
+    rig.pass(Duration::from_secs(15));
+    rig.release();
+    rig.look();
+    // the case is under way, and the row is given again elsewhere
+    let mut rig = one_copy();
+    rig.pass(Duration::from_millis(14_999));
+    rig.hold = true;
+    rig.pass(Duration::from_millis(1));
+    let (record, what) = rig.held.pop().expect("the outcome");
+    let result = rig.apply(what);
+    rig.tell(Event::Persisted { record, result });
+    let (record, _) = rig.held.pop().expect("the case");
+    let found = rig.rows.get_mut(&rig.focus).expect("row");
+    found.row.version += 1;
+    let result = Persisted::Lost(Some(Box::new(found.clone())));
+    rig.hold = false;
+    rig.look();
+    rig.tell(Event::Persisted { record, result });
+    assert_eq!(rig.look(), "change to accepted, progress", "the case again, then its place");
+}
+
+#[test]
+fn m12_an_advice_whose_issuer_comes_back_and_takes_no_repeats_is_a_case() {
+    let mut rig = one_copy();
+    rig.take_no_repeats(&["another"]);
+    let mut heir = rig.restart();
+    heir.take_no_repeats(&["another"]);
+    assert_eq!(
+        heir.look(),
+        "change to accepted, Owed, change to accepted",
+        "the issuer is gone: a case"
+    );
+    heir.take_no_repeats(&[]);
+    heir.pass(Duration::ZERO);
+    assert_eq!(heir.look(), "change to accepted, progress", "it may have had its copy: a case");
 }

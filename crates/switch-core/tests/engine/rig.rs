@@ -96,6 +96,34 @@ impl Rig {
         self.engine.reconfigure(config);
     }
 
+    /// Its issuer takes no repeats of an advice. Where others are named, only they are configured.
+    pub(crate) fn take_no_repeats(&mut self, others: &[&str]) {
+        let own = IssuerPolicy { repeats_advices: false, ..policy() };
+        let others: Vec<IssuerPolicy> =
+            others.iter().map(|name| IssuerPolicy { name: Arc::from(*name), ..policy() }).collect();
+        let issuers = if others.is_empty() { vec![own] } else { others };
+        self.engine.reconfigure(EngineConfig { issuers, ..EngineConfig::default() });
+        self.perform();
+    }
+
+    /// The process ends, and another comes that knows no issuer: what is open is told to it.
+    pub(crate) fn restart(self) -> Self {
+        let mut heir = Self {
+            engine: Engine::new(EngineConfig {
+                epoch: switch_core::Epoch(2),
+                ..EngineConfig::default()
+            }),
+            held: Vec::new(),
+            log: Vec::new(),
+            reads: Vec::new(),
+            ..self
+        };
+        for found in heir.rows.values().cloned().collect::<Vec<_>>() {
+            heir.tell(Event::Recovered(Box::new(found)));
+        }
+        heir
+    }
+
     /// Numbers were drawn.
     pub(crate) fn number_from(&mut self, first: u64) {
         let block = NumberBlock { first, count: 10_000, skip: Vec::new() };
