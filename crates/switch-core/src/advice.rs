@@ -7,6 +7,7 @@ use crate::{
     Case, CaseKind, Change, IssuerAnswer, NoteKind, Now, ObligationCause, ObligationStatus,
     ObligationWrite, ReversalResult, Row, RowState,
     answer::contradicts,
+    bug::Bug,
     core::Core,
     txn::{Sending, Txn},
 };
@@ -50,7 +51,10 @@ impl Txn {
                 RowState::InFlight | RowState::InFlightReversalAsked,
                 AdviceAnswer::Taken(_) | AdviceAnswer::Refused(_),
             ) => {
-                self.answered = Some(said);
+                // once taken, it is taken
+                if !matches!(self.answered, Some(AdviceAnswer::Taken(_))) {
+                    self.answered = Some(said);
+                }
                 self.told_late(now, answer, core);
             }
             (RowState::Accepted, _) if self.owes(core) => self.on_delivery_answer(now, said, core),
@@ -78,7 +82,10 @@ impl Txn {
 
     fn advice_answer(&self, answer: &IssuerAnswer, core: &Core) -> AdviceAnswer {
         let unknown = core.is_unknown_code(&answer.issuer, answer.code);
-        if unknown || (!answer.approves && NOT_NOW.contains(&answer.code.as_str())) {
+        if core.has(Bug::AdviceRefusalIgnored) && !answer.approves && !self.row.state.is_in_flight()
+        {
+            AdviceAnswer::Taken(answer.code)
+        } else if unknown || (!answer.approves && NOT_NOW.contains(&answer.code.as_str())) {
             AdviceAnswer::NotNow
         } else if !answer.approves {
             AdviceAnswer::Refused(answer.code)
@@ -127,6 +134,7 @@ impl Txn {
     /// Whether a copy may go out: an issuer that does not take a repeat for the same gets one (M12).
     pub(crate) fn may_send(&self, core: &Core) -> bool {
         !self.is_delivered()
+            || core.has(Bug::AdviceRepeated)
             || !self.duty.written_once
             || (self.row.issuer.as_ref().and_then(|name| core.issuers.get(name)))
                 .is_none_or(|issuer| issuer.policy.repeats_advices)

@@ -60,7 +60,9 @@ impl Txn {
                 Some(self.accept(&mut row, now, true))
             }
             // M12: its delivery is ours
-            Conclusion::Silent if self.is_delivered() => Some(self.accept(&mut row, now, true)),
+            Conclusion::Silent if self.is_delivered() && !core.has(Bug::AdviceReversed) => {
+                Some(self.accept(&mut row, now, true))
+            }
             Conclusion::Recovered if self.is_delivered() => {
                 note = Some(self.note(now, NoteKind::Recovered, ""));
                 Some(self.accept(&mut row, now, true))

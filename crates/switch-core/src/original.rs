@@ -8,6 +8,7 @@ use crate::{
     RowState, ShedReason,
     admit::Admission,
     claim::{Refusal, judge},
+    core::Core,
     effect::TxnOutcome,
     event::Asked,
     txn::{Asker, Txn},
@@ -66,7 +67,7 @@ impl Engine {
             }
             return;
         }
-        match original_of(&request, original.as_deref()) {
+        match original_of(&request, original.as_deref(), &self.core) {
             Err(Refusal { cause, words }) => {
                 self.judged(now, key, RowState::NeverSent, cause, Some(words));
             }
@@ -206,15 +207,16 @@ impl Engine {
 fn original_of(
     request: &Request,
     original: Option<&OriginalFound>,
+    core: &Core,
 ) -> Result<Option<i64>, Refusal> {
     match &request.original {
-        Some(ask) => judge(request, ask, original),
+        Some(ask) => judge(request, ask, original, core),
         None => Ok(None),
     }
 }
 
 impl Txn {
-    fn ask_for_original(&self, core: &mut crate::core::Core) {
+    fn ask_for_original(&self, core: &mut Core) {
         let Some(ask) = self.request.as_ref().and_then(|request| request.original.as_ref()) else {
             return;
         };

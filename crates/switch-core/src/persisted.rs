@@ -157,6 +157,16 @@ impl Engine {
     fn on_lost(&mut self, now: Now, key: Key, pending: Pending, found: Option<Found>) {
         if found.is_none() && matches!(pending.what, Record::Claim(_)) {
             // M11: nothing stands under its own identity, so the original has moved on
+            if let Record::Claim(claim) = &pending.what
+                && self.core.has(Bug::JudgedOnce)
+                && let Some(txn) = self.txns.get_mut(&key)
+            {
+                let version = claim.version + 1;
+                let again =
+                    Record::Claim(Box::new(crate::ClaimIntent { version, ..(**claim).clone() }));
+                let record = self.core.persist_of(key, &again);
+                return txn.pend(record, again, now);
+            }
             return self.original_moved(now, key);
         }
         let Some(found) = found else { return self.on_failed(now, key, pending) };

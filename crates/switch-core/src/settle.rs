@@ -61,7 +61,7 @@ impl Txn {
         // an approval that stands is the committed outcome: nothing is late
         self.late = 0;
         self.refuse_other_amounts(now, core);
-        if !self.answer_claimed(now, core) {
+        if !core.has(Bug::ReversedUnderClaim) && !self.answer_claimed(now, core) {
             return;
         }
         if !self.reversers.is_empty() {
@@ -211,7 +211,7 @@ impl Txn {
 
     /// Hands a change of this row to its writer.
     pub(crate) fn record(&mut self, now: Now, mut change: Change, core: &mut Core) {
-        change.claim = self.claim_end(now, &change.row, change.obligation.as_ref());
+        change.claim = self.claim_end(now, &change.row, change.obligation.as_ref(), core);
         if change.obligation.is_some_and(|write| write.status == ObligationStatus::Owed) {
             self.hold_stan(core);
         }

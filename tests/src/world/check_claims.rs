@@ -51,12 +51,8 @@ impl World {
         let asked: i64 =
             claims.iter().filter(|(id, _)| open.contains(id)).map(|(_, claim)| claim.amount).sum();
         // a total that was raised leaves more than was approved, by its percentage
-        let raised: i64 = claims
-            .iter()
-            .filter(|(_, claim)| claim.status != ClaimStatus::Released)
-            .map(|(_, claim)| claim.amount.min(0))
-            .sum();
-        if standing + asked > approved || -raised * 100 > approved * 44 {
+        let most = approved * 120 / 100;
+        if standing + asked > approved || approved - standing - asked > most {
             self.broken("C1", || {
                 format!("{standing} and {asked} of {} are claimed: {claims:?}", original.0)
             });
@@ -73,7 +69,8 @@ impl World {
             .and_then(|sale| sale.about.as_ref())
             .map(|about| about.takes);
         let fits = takes.is_some_and(|takes| {
-            takes != Takes::Nothing && trade::taken(takes, left, row.amount) == Some(claim.amount)
+            takes != Takes::Nothing
+                && trade::taken(takes, original.approved, left, row.amount) == Some(claim.amount)
         });
         let alike = original.card.hash == row.card.hash
             && original.currency == row.currency

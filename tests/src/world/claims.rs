@@ -175,7 +175,7 @@ impl World {
             let takes = claim.about.as_ref().map(|about| about.takes);
             match takes {
                 Some(takes) if stands => {
-                    left -= trade::taken(takes, left, claim.amount).unwrap_or(0);
+                    left -= trade::taken(takes, i64::MAX / 200, left, claim.amount).unwrap_or(0);
                 }
                 Some(_) | None => {}
             }
@@ -188,7 +188,9 @@ impl World {
         let s = &self.ledgers.sales[sale];
         let t = &self.terminals[s.terminal];
         let idle = !t.off && !t.gone && !self.healing;
-        if idle && trade::is_reversed(s.kind) && s.answer.is_some() && !s.reuse {
+        // its identity is its own: nothing later was made under it
+        let own = self.ledgers.sales.iter().rposition(|other| other.key == s.key) == Some(sale);
+        if idle && trade::is_reversed(s.kind) && s.answer.is_some() && own {
             self.send(sale, true, true);
         }
     }

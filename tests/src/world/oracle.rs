@@ -125,7 +125,7 @@ impl World {
             return Verdict::Refused("09");
         }
         let left = row.approved - standing;
-        match trade::taken(ask.takes, left, sale.amount) {
+        match trade::taken(ask.takes, row.approved, left, sale.amount) {
             Some(taken) => Verdict::Takes(row.id, taken),
             None if left <= 0 => Verdict::Refused("22"),
             None if ask.takes == Takes::Equal => Verdict::Refused("64"),

@@ -132,9 +132,9 @@ pub(super) const fn effect(kind: Kind, amount: i64, taken: i64) -> Effect {
     }
 }
 
-/// What is taken of an original of which so much is left; none if that may not be.
-pub(super) fn taken(takes: Takes, left: i64, amount: i64) -> Option<i64> {
-    let within = |percent: u16| amount * 100 <= left * i64::from(percent);
+/// What is taken of an original of which so much was approved and is left; none if that may not be.
+pub(super) fn taken(takes: Takes, approved: i64, left: i64, amount: i64) -> Option<i64> {
+    let within = |percent: u16| amount * 100 <= left.min(approved) * i64::from(percent);
     match takes {
         Takes::Nothing => Some(0),
         _ if left <= 0 || amount <= 0 => None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iso8583::Kind;
-use switch_core::{ClaimStatus, Event, Key, Named, Persisted, Takes, TerminalKey};
+use switch_core::{ClaimStatus, Event, Key, Named, Persisted, RowState, Takes, TerminalKey};
 
 use crate::rig::{LINK, Rig, key};
 
@@ -168,4 +168,177 @@ fn m12_an_advice_whose_issuer_comes_back_and_takes_no_repeats_is_a_case() {
     heir.take_no_repeats(&[]);
     heir.pass(Duration::ZERO);
     assert_eq!(heir.look(), "change to accepted, progress", "it may have had its copy: a case");
+}
+
+#[test]
+fn m11_totals_never_raise_each_other_beyond_what_was_approved() {
+    let mut rig = sold();
+    let tip = |rig: &mut Rig, stan: u32, total: i64| {
+        rig.focus = of(Kind::Tip, stan);
+        rig.ask_about(2, total, SALE, &[Kind::Purchase], Takes::Total { percent: 120 }, None);
+        rig.look()
+    };
+    assert_eq!(tip(&mut rig, 43, 120), "find original, claim -20, forward to issuer");
+    rig.written();
+    rig.answered("00");
+    assert_eq!(claimed(&rig), (-20, false), "120 are left");
+    rig.look();
+    let refused = "find original, insert never sent, note OriginalRefused, refuse 2 (over-limit)";
+    assert_eq!(tip(&mut rig, 44, 121), refused, "of 100, not of 120");
+    assert_eq!(tip(&mut rig, 45, 110), "find original, claim 10, forward to issuer");
+}
+
+#[test]
+fn m7_who_asked_first_under_a_taken_identity_is_refused_even_after_a_failure() {
+    let mut rig = sold();
+    void(&mut rig, 2, 43);
+    rig.written();
+    rig.answered("00");
+    // another life, another content under the identity, its reversal, and a store that fails
+    let mut heir = rig.restart();
+    heir.number_from(50_000);
+    heir.hold_originals = true;
+    heir.focus = of(Kind::Void, 43);
+    let mut request = heir.about(3, 60, SALE, &[Kind::Purchase], Takes::Equal, None);
+    request.digest = switch_core::Digest([7; 16]);
+    heir.tell(Event::Request(Box::new(request)));
+    heir.reverse(4, 60);
+    heir.hold = true;
+    heir.find_originals();
+    assert_eq!(heir.look(), "find original, insert reversed before arrival");
+    heir.end_held(&Persisted::Failed);
+    heir.pass(Duration::from_millis(250));
+    assert_eq!(
+        heir.look(),
+        "read, refuse 4 (amount-differs), refuse 3 (duplicate), note OtherContent"
+    );
+}
+
+#[test]
+fn m8_a_reversal_beside_a_request_of_a_closed_batch_comes_first() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    let request =
+        switch_core::Request { refusal: Some(iso8583::Cause::BatchDiffers), ..rig.request(1) };
+    rig.tell(Event::Request(Box::new(request)));
+    rig.reverse(2, 100);
+    rig.hold = false;
+    for read in std::mem::take(&mut rig.reads) {
+        rig.answer_read(read);
+    }
+    rig.pass(Duration::ZERO);
+    assert_eq!(
+        rig.look(),
+        "read, insert reversed before arrival, done 2, refuse 1 (after-reversal)"
+    );
+    assert_eq!(rig.state(), "(reversed before arrival)", "nothing of it stays in memory");
+}
+
+#[test]
+fn m12_an_advice_that_was_taken_is_not_refused_after_all() {
+    let mut rig = Rig::new();
+    rig.focus = of(Kind::OfflineSale, 43);
+    rig.buy(2);
+    rig.written();
+    rig.hold = true;
+    rig.pass(Duration::from_secs(15));
+    rig.answered("00");
+    rig.answered("51");
+    rig.look();
+    rig.release();
+    rig.pass(Duration::ZERO);
+    assert_eq!(rig.look(), "approve 2 (00), change to approved, Confirmed");
+}
+
+/// What is wrong with a void of 100, and how it is refused (C6).
+#[test]
+fn m11_each_wrong_request_has_its_code() {
+    type Wrong = fn(&mut Rig, &mut switch_core::Request);
+    let rows: &[(&str, Wrong, &str)] = &[
+        ("nothing", |_, _| {}, "claim 100, forward to issuer"),
+        ("another amount", |_, request| request.amount = 99, "amount-differs"),
+        ("another currency", |_, request| request.currency = *b"840", "amount-differs"),
+        ("another card", |_, request| request.card.hash = [5; 16], "other-card"),
+        ("another merchant", |_, request| request.merchant = b"N"[..].into(), "original-not-found"),
+        ("settled", |rig, _| rig.settled = true, "original-not-found"),
+        (
+            "too old",
+            |rig, request| {
+                rig.days_old = 31;
+                request.original.as_mut().expect("ask").days = Some(30);
+            },
+            "original-undone",
+        ),
+        (
+            "another code",
+            |_, request| {
+                request.original.as_mut().expect("ask").authorisation = Some(*b"999999");
+            },
+            "original-not-found",
+        ),
+        (
+            "another date",
+            |_, request| {
+                request.original.as_mut().expect("ask").date = Some(101);
+            },
+            "original-not-found",
+        ),
+        (
+            "no such",
+            |_, request| {
+                request.original.as_mut().expect("ask").named =
+                    Named::Number(switch_core::TxnId(7));
+            },
+            "original-not-found",
+        ),
+        (
+            "another kind",
+            |_, request| {
+                request.original.as_mut().expect("ask").kinds = [Kind::Instalment].into();
+                request.original.as_mut().expect("ask").named =
+                    Named::Number(switch_core::TxnId(1));
+            },
+            "not-supported",
+        ),
+        (
+            "another claim is open",
+            |rig, _| {
+                sale(rig).claiming = Some(switch_core::TxnId(900));
+            },
+            "claim-open",
+        ),
+        ("all is taken", |rig, _| sale(rig).claimed = 100, "original-undone"),
+        (
+            "more than is left",
+            |rig, request| {
+                sale(rig).claimed = 50;
+                request.original.as_mut().expect("ask").takes = Takes::Part;
+            },
+            "over-limit",
+        ),
+        ("declined", |rig, _| sale(rig).state = RowState::Declined, "original-not-approved"),
+        ("never sent", |rig, _| sale(rig).state = RowState::NeverSent, "original-not-approved"),
+        ("in flight", |rig, _| sale(rig).state = RowState::InFlight, "original-not-approved"),
+        ("disputed", |rig, _| sale(rig).state = RowState::Disputed, "original-not-approved"),
+        ("timed out", |rig, _| sale(rig).state = RowState::TimedOut, "original-undone"),
+        ("undone", |rig, _| sale(rig).state = RowState::Undone, "original-undone"),
+        ("accepted", |rig, _| sale(rig).state = RowState::Accepted, "claim-open"),
+    ];
+    for (name, wrong, expected) in rows {
+        let mut rig = sold();
+        rig.focus = of(Kind::Void, 43);
+        let mut request = rig.about(2, 100, SALE, &[Kind::Purchase], Takes::Equal, None);
+        wrong(&mut rig, &mut request);
+        rig.tell(Event::Request(Box::new(request)));
+        let done = rig.look();
+        let refused = format!(
+            "find original, insert never sent, note OriginalRefused, refuse 2 ({expected})"
+        );
+        let meant = done == refused || done == format!("find original, {expected}");
+        assert!(meant, "{name}: {done}");
+    }
+}
+
+fn sale(rig: &mut Rig) -> &mut switch_core::Row {
+    &mut rig.rows.get_mut(&key()).expect("the sale").row
 }

@@ -31,6 +31,9 @@ pub(crate) struct Rig {
     pub(crate) days_old: u32,
     /// Whether the next look for an original fails.
     pub(crate) original_fails: bool,
+    /// Whether looks for originals wait, and those that do.
+    pub(crate) hold_originals: bool,
+    originals: Vec<(Key, Named, Arc<[Kind]>)>,
 }
 
 pub(crate) fn key() -> Key {
@@ -83,6 +86,8 @@ impl Rig {
             settled: false,
             days_old: 0,
             original_fails: false,
+            hold_originals: false,
+            originals: Vec::new(),
         };
         rig.number_from(1);
         rig.log.clear();
@@ -118,7 +123,11 @@ impl Rig {
             reads: Vec::new(),
             ..self
         };
-        for found in heir.rows.values().cloned().collect::<Vec<_>>() {
+        let open = |found: &&Found| {
+            let owed = found.obligation.as_ref().map(|known| known.status);
+            found.row.state.is_in_flight() || owed == Some(switch_core::ObligationStatus::Owed)
+        };
+        for found in heir.rows.values().filter(open).cloned().collect::<Vec<_>>() {
             heir.tell(Event::Recovered(Box::new(found)));
         }
         heir
@@ -201,8 +210,12 @@ impl Rig {
                 }
                 Effect::FindOriginal { key, named, kinds } => {
                     self.log.push("find original".to_owned());
-                    let original = self.original(named, &kinds);
-                    self.engine.handle(self.now, Event::OriginalRead { key, original });
+                    if self.hold_originals {
+                        self.originals.push((key, named, kinds));
+                    } else {
+                        let original = self.original(named, &kinds);
+                        self.engine.handle(self.now, Event::OriginalRead { key, original });
+                    }
                 }
                 Effect::Forward(forward) => self.log.push(format!("forward to {}", forward.issuer)),
                 Effect::Reverse(out) => {
@@ -423,7 +436,31 @@ impl Rig {
         u32::from_be_bytes([0, bytes[11], bytes[12], bytes[13]])
     }
 
+    /// Looks for the originals that wait.
+    pub(crate) fn find_originals(&mut self) {
+        self.hold_originals = false;
+        for (key, named, kinds) in std::mem::take(&mut self.originals) {
+            let original = self.original(named, &kinds);
+            self.tell(Event::OriginalRead { key, original });
+        }
+    }
+
     /// A request of the focus about another: `named`, of these kinds, taking `takes` of it.
+    pub(crate) fn about(
+        &self,
+        ask: u64,
+        amount: i64,
+        named: Named,
+        kinds: &[Kind],
+        takes: Takes,
+        days: Option<u16>,
+    ) -> Request {
+        let original =
+            ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
+        Request { amount, original: Some(Box::new(original)), ..self.request(ask) }
+    }
+
+    /// The same, and it is asked.
     pub(crate) fn ask_about(
         &mut self,
         ask: u64,
@@ -433,9 +470,7 @@ impl Rig {
         takes: Takes,
         days: Option<u16>,
     ) {
-        let original =
-            ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
-        let request = Request { amount, original: Some(Box::new(original)), ..self.request(ask) };
+        let request = self.about(ask, amount, named, kinds, takes, days);
         self.tell(Event::Request(Box::new(request)));
     }
 
