@@ -144,6 +144,8 @@ impl Engine {
                 }
                 if std::mem::take(&mut txn.adopt) {
                     txn.duty.written_once = true;
+                    // an earlier life may have written an attempt, whose 25 may still come, however late
+                    txn.duty.early = 1;
                     let owed = Durable::of_commit(txn.row.id, commit);
                     txn.owe(now, owed, Turn::Backlog, core);
                 }

@@ -235,6 +235,46 @@ fn m8_a_reversal_beside_a_request_of_a_closed_batch_comes_first() {
 }
 
 #[test]
+fn m4_a_25_to_what_an_earlier_life_wrote_is_not_final() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.pass(Duration::from_secs(15));
+    rig.reversal_written();
+    let mut heir = rig.restart();
+    heir.limit_store_lag(20_000);
+    heir.number_from(50_000);
+    heir.pass(Duration::from_secs(121));
+    heir.tell(Event::LinkUp { issuer: crate::rig::ISSUER.into(), link: LINK });
+    heir.look();
+    // both lives' attempts are out
+    heir.reversal_written();
+    heir.reversal_answered("25");
+    assert_eq!(
+        heir.look(),
+        "progress",
+        "it may be the first life's, which may have overtaken its original"
+    );
+    heir.pass(Duration::from_secs(31));
+    heir.reversal_written();
+    heir.reversal_answered("25");
+    assert_eq!(heir.look(), "reverse, repeated, change to timed out, Confirmed");
+}
+
+#[test]
+fn m12_an_answer_to_a_reversal_says_nothing_of_an_advice() {
+    let mut rig = Rig::new();
+    rig.focus = of(Kind::OfflineSale, 43);
+    rig.buy(2);
+    rig.written();
+    rig.pass(Duration::from_secs(15));
+    rig.reversal_written();
+    rig.look();
+    rig.reversal_answered("00");
+    assert_eq!(rig.look(), "", "nobody reversed it");
+}
+
+#[test]
 fn m12_an_advice_that_was_taken_is_not_refused_after_all() {
     let mut rig = Rig::new();
     rig.focus = of(Kind::OfflineSale, 43);
