@@ -104,15 +104,23 @@ impl Txn {
             None => !self.row.state.is_in_flight(),
         };
         if refused && answer.approves {
-            core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, answer.code.as_str());
-            core.case(Case { id: self.row.id, kind: CaseKind::AdviceApprovedLate, at: now.wall });
+            self.taken_after_all(now, answer.code, core);
         }
+    }
+
+    fn taken_after_all(&self, now: Now, code: Code, core: &mut Core) {
+        core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, code.as_str());
+        core.case(Case { id: self.row.id, kind: CaseKind::AdviceApprovedLate, at: now.wall });
     }
 
     /// The issuer answered a copy of an advice that it is owed.
     pub(crate) fn on_delivery_answer(&mut self, now: Now, said: AdviceAnswer, core: &mut Core) {
         match said {
             AdviceAnswer::Taken(code) => {
+                if self.duty.refused && self.pending.is_some() {
+                    // that it was refused is being written
+                    self.answered = Some(said);
+                }
                 self.duty.confirmed = Some(code);
                 self.duty.refused = false;
                 self.set_sending(Sending::Idle, core);
@@ -145,6 +153,11 @@ impl Txn {
         self.late = 0;
         for waits in std::mem::take(&mut self.reversers) {
             core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+        }
+        if self.row.state == RowState::Disputed
+            && let Some(AdviceAnswer::Taken(code)) = self.answered.take()
+        {
+            self.taken_after_all(now, code, core);
         }
         self.refuse_strangers(now, core);
         if !self.askers.is_empty() {

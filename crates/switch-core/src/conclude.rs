@@ -4,7 +4,7 @@ use bytes::Bytes;
 use iso8583::Cause;
 
 use crate::{
-    Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
+    Change, IssuerAnswer, Note, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
     ObligationWrite, Row, RowState,
     bug::Bug,
     core::Core,
@@ -48,27 +48,17 @@ impl Txn {
                 }
             }
             Conclusion::Declined(answer) => {
-                row.state = RowState::Declined;
-                row.cause = if asked { Cause::NoAnswer } else { Cause::Issuer };
-                row.code = Some(answer.code);
-                row.answer = answer.answer.clone();
+                decline(&mut row, answer, asked);
                 None
             }
-            Conclusion::Contradicted(answer) if self.is_delivered() => {
-                note = Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()));
-                core.notice(Notice::Contradicted(answer.issuer.clone()));
-                Some(self.accept(&mut row, now, true))
-            }
-            // M12: its delivery is ours
-            Conclusion::Silent if self.is_delivered() && !core.has(Bug::AdviceReversed) => {
-                Some(self.accept(&mut row, now, true))
-            }
-            Conclusion::Recovered if self.is_delivered() => {
-                note = Some(self.note(now, NoteKind::Recovered, ""));
-                Some(self.accept(&mut row, now, true))
-            }
-            Conclusion::NeverSent(_) if self.is_delivered() => {
-                Some(self.accept(&mut row, now, false))
+            Conclusion::Contradicted(_)
+            | Conclusion::Silent
+            | Conclusion::Recovered
+            | Conclusion::NeverSent(_)
+                if self.is_delivered() && !core.has(Bug::AdviceReversed) =>
+            {
+                note = self.note_of_advice(now, conclusion, core);
+                Some(self.accept(&mut row, now, !matches!(conclusion, Conclusion::NeverSent(_))))
             }
             Conclusion::Contradicted(answer) => {
                 row.state = RowState::Undone;
@@ -114,6 +104,21 @@ impl Txn {
         }
     }
 
+    /// M12: what is noted of an advice whose delivery is now ours.
+    fn note_of_advice(&self, now: Now, conclusion: &Conclusion, core: &mut Core) -> Option<Note> {
+        match conclusion {
+            Conclusion::Contradicted(answer) => {
+                core.notice(Notice::Contradicted(answer.issuer.clone()));
+                Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()))
+            }
+            Conclusion::Recovered => Some(self.note(now, NoteKind::Recovered, "")),
+            Conclusion::Approved(_)
+            | Conclusion::Declined(_)
+            | Conclusion::Silent
+            | Conclusion::NeverSent(_) => None,
+        }
+    }
+
     /// M10: where the end was seen before the outcome was committed, the mark and its due time are part of that commit.
     fn mark_with_outcome(&self, now: Now, core: &mut Core) -> Option<ObligationWrite> {
         let ignored = core.has(Bug::UndeliveredIgnored);
@@ -136,4 +141,11 @@ pub(crate) fn approve(row: &mut Row, answer: &IssuerAnswer) {
     row.code = Some(answer.code);
     row.approved = if answer.partial { answer.amount.unwrap_or(row.amount) } else { row.amount };
     row.answer = Bytes::clone(&answer.answer);
+}
+
+fn decline(row: &mut Row, answer: &IssuerAnswer, asked: bool) {
+    row.state = RowState::Declined;
+    row.cause = if asked { Cause::NoAnswer } else { Cause::Issuer };
+    row.code = Some(answer.code);
+    row.answer = answer.answer.clone();
 }

@@ -325,13 +325,12 @@ impl Txn {
     fn concluded(&self, core: &mut Core) {
         core.in_flight.remove(&self.row.id);
         let outcome = match self.row.state {
-            RowState::Approved => TxnOutcome::Approved,
+            // M12: the terminal of an advice that is accepted is told that it is done
+            RowState::Approved | RowState::Accepted | RowState::Disputed => TxnOutcome::Approved,
             RowState::Declined => TxnOutcome::Declined,
             RowState::TimedOut | RowState::Undone => TxnOutcome::TimedOut,
             RowState::NeverSent if self.row.cause == Cause::IssuerDown => TxnOutcome::NeverSent,
             RowState::NeverSent => TxnOutcome::Refused,
-            // M12: its terminal is told that it is done
-            RowState::Accepted | RowState::Disputed => TxnOutcome::Approved,
             RowState::ReversedBeforeArrival
             | RowState::InFlight
             | RowState::InFlightReversalAsked => return,

@@ -22,6 +22,7 @@ mod edge;
 mod effects;
 mod event;
 mod issuer;
+mod issuer_claims;
 mod lanes;
 mod ledger;
 mod link;

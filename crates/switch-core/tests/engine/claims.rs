@@ -275,6 +275,23 @@ fn m12_an_answer_to_a_reversal_says_nothing_of_an_advice() {
 }
 
 #[test]
+fn m9_an_advice_that_is_taken_while_its_refusal_is_written_is_a_case_of_its_own() {
+    let mut rig = Rig::new();
+    rig.focus = of(Kind::OfflineSale, 43);
+    rig.buy(2);
+    rig.written();
+    rig.pass(Duration::from_secs(15));
+    rig.reversal_written();
+    rig.hold = true;
+    rig.answered("51");
+    rig.answered("00");
+    rig.look();
+    rig.release();
+    rig.pass(Duration::ZERO);
+    assert_eq!(rig.look(), "note LateApproval, case");
+}
+
+#[test]
 fn m12_an_advice_that_was_taken_is_not_refused_after_all() {
     let mut rig = Rig::new();
     rig.focus = of(Kind::OfflineSale, 43);
