@@ -71,17 +71,8 @@ impl Txn {
             Conclusion::Silent => {
                 row.state = RowState::TimedOut;
                 row.cause = Cause::NoAnswer;
-                if core.has(Bug::NoReversalOnSilence) {
-                    return self.record(
-                        now,
-                        Change { row, obligation: None, note, case: None, claim: None },
-                        core,
-                    );
-                }
-                self.owed(
-                    now,
-                    if asked { ObligationCause::Asked } else { ObligationCause::Silence },
-                )
+                let cause = if asked { ObligationCause::Asked } else { ObligationCause::Silence };
+                self.owed(now, cause).filter(|_| !core.has(Bug::NoReversalOnSilence))
             }
             Conclusion::Recovered => {
                 row.state = RowState::TimedOut;

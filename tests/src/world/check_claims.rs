@@ -91,8 +91,13 @@ impl World {
             matches!(status, Some(ObligationStatus::Confirmed | ObligationStatus::Withdrawn));
         let was = self.ledgers.released.contains(&row.id);
         let fits = match (row.state, claim.status) {
-            (RowState::InFlight | RowState::InFlightReversalAsked, status) => status == C::Open,
-            (RowState::Accepted | RowState::Disputed, status) => status == C::Open,
+            (
+                RowState::InFlight
+                | RowState::InFlightReversalAsked
+                | RowState::Accepted
+                | RowState::Disputed,
+                status,
+            ) => status == C::Open,
             (RowState::Approved, status) => status == C::Stands,
             (RowState::Declined | RowState::NeverSent, status) => status == C::Released,
             (RowState::TimedOut | RowState::Undone, C::Released) => closed || was,

@@ -8,23 +8,19 @@ use super::{coverage::Sit, event::ToIssuer, state::World, trade};
 
 impl World {
     /// What of its original is left at the issuer: of the money that it took, or of what it held.
-    fn issuer_left(&mut self, issuer: usize, original: TxnId, but: TxnId) -> i64 {
+    fn issuer_left(&self, issuer: usize, original: TxnId, but: TxnId) -> i64 {
         let ledger = &self.ledgers.issuers[issuer];
         let Some(entry) = ledger.entries.get(&original) else { return 0 };
         let holds = entry.kind == Some(Kind::PreAuthorisation);
-        let of = |effect: trade::Effect, own: bool| match (holds, own) {
-            (true, _) => effect.hold,
-            (false, _) => effect.debit,
-        };
+        let of = |effect: trade::Effect| if holds { effect.hold } else { effect.debit };
         let claims = entry.claims.iter().filter(|claim| **claim != but);
-        let taken = claims
-            .filter_map(|claim| ledger.entries.get(claim))
-            .map(|claim| of(claim.net(), false));
-        of(entry.net(), true) + taken.sum::<i64>()
+        let taken =
+            claims.filter_map(|claim| ledger.entries.get(claim)).map(|claim| of(claim.net()));
+        of(entry.net()) + taken.sum::<i64>()
     }
 
     /// What a request takes of its original at the issuer; none if that may not be.
-    pub(super) fn issuer_takes(&mut self, issuer: usize, msg: &ToIssuer) -> Option<i64> {
+    pub(super) fn issuer_takes(&self, issuer: usize, msg: &ToIssuer) -> Option<i64> {
         let (Some(original), Some(rule)) = (msg.original, trade::rule(msg.kind)) else {
             return Some(0);
         };

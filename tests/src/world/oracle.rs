@@ -75,7 +75,10 @@ impl World {
             .filter(|ask| !ask.msg.reversal && sales[ask.msg.sale].key == key)
             .map(|ask| ask.msg.sale);
         let sale = asks.next()?;
-        asks.all(|other| other == sale).then_some(sale)
+        let own = asks.all(|other| other == sale);
+        // where an identity came again, it may be looked for on behalf of one that waits no more
+        let alone = sales.iter().filter(|other| other.key == key).count() == 1;
+        (own && alone).then_some(sale)
     }
 
     fn verdict(&self, sale: &Sale, found: &Option<Box<Found>>) -> Verdict {

@@ -28,13 +28,13 @@ fn sold() -> Rig {
 /// Asks for the void of the sale, under this STAN.
 fn void(rig: &mut Rig, ask: u64, stan: u32) {
     rig.focus = of(Kind::Void, stan);
-    rig.ask_about(ask, 100, SALE, &[Kind::Purchase], Takes::Equal, None);
+    rig.ask_about(ask, 100, SALE, &[Kind::Purchase], Takes::Equal);
 }
 
 /// Asks for the refund of so much of the sale, under this STAN.
 fn refund(rig: &mut Rig, ask: u64, stan: u32, amount: i64) {
     rig.focus = of(Kind::Refund, stan);
-    rig.ask_about(ask, amount, SALE, &[Kind::Purchase], Takes::Part, Some(30));
+    rig.ask_about(ask, amount, SALE, &[Kind::Purchase], Takes::Part);
 }
 
 /// What of the sale is claimed for certain, and whether a claim on it is open.
@@ -95,7 +95,7 @@ fn m8_the_reversal_of_a_refused_claim_changes_nothing_and_is_done() {
     let mut rig = sold();
     rig.focus = of(Kind::Void, 43);
     let unknown = Named::Trace { batch: 1, stan: 7 };
-    rig.ask_about(2, 100, unknown, &[Kind::Purchase], Takes::Equal, None);
+    rig.ask_about(2, 100, unknown, &[Kind::Purchase], Takes::Equal);
     assert_eq!(
         rig.look(),
         "find original, insert never sent, note OriginalRefused, refuse 2 (original-not-found)"
@@ -175,7 +175,7 @@ fn m11_totals_never_raise_each_other_beyond_what_was_approved() {
     let mut rig = sold();
     let tip = |rig: &mut Rig, stan: u32, total: i64| {
         rig.focus = of(Kind::Tip, stan);
-        rig.ask_about(2, total, SALE, &[Kind::Purchase], Takes::Total { percent: 120 }, None);
+        rig.ask_about(2, total, SALE, &[Kind::Purchase], Takes::Total { percent: 120 });
         rig.look()
     };
     assert_eq!(tip(&mut rig, 43, 120), "find original, claim -20, forward to issuer");
@@ -199,7 +199,7 @@ fn m7_who_asked_first_under_a_taken_identity_is_refused_even_after_a_failure() {
     heir.number_from(50_000);
     heir.hold_originals = true;
     heir.focus = of(Kind::Void, 43);
-    let mut request = heir.about(3, 60, SALE, &[Kind::Purchase], Takes::Equal, None);
+    let mut request = heir.about(3, 60, SALE, &[Kind::Purchase], Takes::Equal);
     request.digest = switch_core::Digest([7; 16]);
     heir.tell(Event::Request(Box::new(request)));
     heir.reverse(4, 60);
@@ -307,84 +307,84 @@ fn m12_an_advice_that_was_taken_is_not_refused_after_all() {
     assert_eq!(rig.look(), "approve 2 (00), change to approved, Confirmed");
 }
 
+type Wrong = fn(&mut Rig, &mut switch_core::Request);
+
 /// What is wrong with a void of 100, and how it is refused (C6).
+const WRONG: &[(&str, Wrong, &str)] = &[
+    ("nothing", |_, _| {}, "claim 100, forward to issuer"),
+    ("another amount", |_, request| request.amount = 99, "amount-differs"),
+    ("another currency", |_, request| request.currency = *b"840", "amount-differs"),
+    ("another card", |_, request| request.card.hash = [5; 16], "other-card"),
+    ("another merchant", |_, request| request.merchant = b"N"[..].into(), "original-not-found"),
+    ("settled", |rig, _| rig.settled = true, "original-not-found"),
+    (
+        "too old",
+        |rig, request| {
+            rig.days_old = 31;
+            request.original.as_mut().expect("ask").days = Some(30);
+        },
+        "original-undone",
+    ),
+    (
+        "another code",
+        |_, request| {
+            request.original.as_mut().expect("ask").authorisation = Some(*b"999999");
+        },
+        "original-not-found",
+    ),
+    (
+        "another date",
+        |_, request| {
+            request.original.as_mut().expect("ask").date = Some(101);
+        },
+        "original-not-found",
+    ),
+    (
+        "no such",
+        |_, request| {
+            request.original.as_mut().expect("ask").named = Named::Number(switch_core::TxnId(7));
+        },
+        "original-not-found",
+    ),
+    (
+        "another kind",
+        |_, request| {
+            request.original.as_mut().expect("ask").kinds = [Kind::Instalment].into();
+            request.original.as_mut().expect("ask").named = Named::Number(switch_core::TxnId(1));
+        },
+        "not-supported",
+    ),
+    (
+        "another claim is open",
+        |rig, _| {
+            sale(rig).claiming = Some(switch_core::TxnId(900));
+        },
+        "claim-open",
+    ),
+    ("all is taken", |rig, _| sale(rig).claimed = 100, "original-undone"),
+    (
+        "more than is left",
+        |rig, request| {
+            sale(rig).claimed = 50;
+            request.original.as_mut().expect("ask").takes = Takes::Part;
+        },
+        "over-limit",
+    ),
+    ("declined", |rig, _| sale(rig).state = RowState::Declined, "original-not-approved"),
+    ("never sent", |rig, _| sale(rig).state = RowState::NeverSent, "original-not-approved"),
+    ("in flight", |rig, _| sale(rig).state = RowState::InFlight, "original-not-approved"),
+    ("disputed", |rig, _| sale(rig).state = RowState::Disputed, "original-not-approved"),
+    ("timed out", |rig, _| sale(rig).state = RowState::TimedOut, "original-undone"),
+    ("undone", |rig, _| sale(rig).state = RowState::Undone, "original-undone"),
+    ("accepted", |rig, _| sale(rig).state = RowState::Accepted, "claim-open"),
+];
+
 #[test]
 fn m11_each_wrong_request_has_its_code() {
-    type Wrong = fn(&mut Rig, &mut switch_core::Request);
-    let rows: &[(&str, Wrong, &str)] = &[
-        ("nothing", |_, _| {}, "claim 100, forward to issuer"),
-        ("another amount", |_, request| request.amount = 99, "amount-differs"),
-        ("another currency", |_, request| request.currency = *b"840", "amount-differs"),
-        ("another card", |_, request| request.card.hash = [5; 16], "other-card"),
-        ("another merchant", |_, request| request.merchant = b"N"[..].into(), "original-not-found"),
-        ("settled", |rig, _| rig.settled = true, "original-not-found"),
-        (
-            "too old",
-            |rig, request| {
-                rig.days_old = 31;
-                request.original.as_mut().expect("ask").days = Some(30);
-            },
-            "original-undone",
-        ),
-        (
-            "another code",
-            |_, request| {
-                request.original.as_mut().expect("ask").authorisation = Some(*b"999999");
-            },
-            "original-not-found",
-        ),
-        (
-            "another date",
-            |_, request| {
-                request.original.as_mut().expect("ask").date = Some(101);
-            },
-            "original-not-found",
-        ),
-        (
-            "no such",
-            |_, request| {
-                request.original.as_mut().expect("ask").named =
-                    Named::Number(switch_core::TxnId(7));
-            },
-            "original-not-found",
-        ),
-        (
-            "another kind",
-            |_, request| {
-                request.original.as_mut().expect("ask").kinds = [Kind::Instalment].into();
-                request.original.as_mut().expect("ask").named =
-                    Named::Number(switch_core::TxnId(1));
-            },
-            "not-supported",
-        ),
-        (
-            "another claim is open",
-            |rig, _| {
-                sale(rig).claiming = Some(switch_core::TxnId(900));
-            },
-            "claim-open",
-        ),
-        ("all is taken", |rig, _| sale(rig).claimed = 100, "original-undone"),
-        (
-            "more than is left",
-            |rig, request| {
-                sale(rig).claimed = 50;
-                request.original.as_mut().expect("ask").takes = Takes::Part;
-            },
-            "over-limit",
-        ),
-        ("declined", |rig, _| sale(rig).state = RowState::Declined, "original-not-approved"),
-        ("never sent", |rig, _| sale(rig).state = RowState::NeverSent, "original-not-approved"),
-        ("in flight", |rig, _| sale(rig).state = RowState::InFlight, "original-not-approved"),
-        ("disputed", |rig, _| sale(rig).state = RowState::Disputed, "original-not-approved"),
-        ("timed out", |rig, _| sale(rig).state = RowState::TimedOut, "original-undone"),
-        ("undone", |rig, _| sale(rig).state = RowState::Undone, "original-undone"),
-        ("accepted", |rig, _| sale(rig).state = RowState::Accepted, "claim-open"),
-    ];
-    for (name, wrong, expected) in rows {
+    for (name, wrong, expected) in WRONG {
         let mut rig = sold();
         rig.focus = of(Kind::Void, 43);
-        let mut request = rig.about(2, 100, SALE, &[Kind::Purchase], Takes::Equal, None);
+        let mut request = rig.about(2, 100, SALE, &[Kind::Purchase], Takes::Equal);
         wrong(&mut rig, &mut request);
         rig.tell(Event::Request(Box::new(request)));
         let done = rig.look();

@@ -228,8 +228,9 @@ impl Rig {
                 Effect::Reply { ask, reply } => {
                     let text = match reply {
                         Reply::Approved { outcome, .. } => {
-                            let code =
-                                outcome.code.map_or("00".to_owned(), |code| code.to_string());
+                            let code = outcome
+                                .code
+                                .map_or_else(|| "00".to_owned(), |code| code.to_string());
                             format!("approve {} ({code})", ask.0)
                         }
                         Reply::Refused(outcome) | Reply::Shed(outcome) => {
@@ -453,8 +454,8 @@ impl Rig {
         named: Named,
         kinds: &[Kind],
         takes: Takes,
-        days: Option<u16>,
     ) -> Request {
+        let days = (takes == Takes::Part).then_some(30);
         let original =
             ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
         Request { amount, original: Some(Box::new(original)), ..self.request(ask) }
@@ -468,9 +469,8 @@ impl Rig {
         named: Named,
         kinds: &[Kind],
         takes: Takes,
-        days: Option<u16>,
     ) {
-        let request = self.about(ask, amount, named, kinds, takes, days);
+        let request = self.about(ask, amount, named, kinds, takes);
         self.tell(Event::Request(Box::new(request)));
     }
 

@@ -159,7 +159,7 @@ fn void(rig: &mut Rig) {
     (rig.hold, rig.hold_originals) = (hold, held);
     rig.focus = Key::new(TerminalKey([1; 8]), 1, 43, Kind::Void);
     let sale = Named::Trace { batch: 1, stan: 42 };
-    rig.ask_about(1, 100, sale, &[Kind::Purchase], Takes::Equal, None);
+    rig.ask_about(1, 100, sale, &[Kind::Purchase], Takes::Equal);
 }
 
 fn voiding(rig: &mut Rig) {
