@@ -1,8 +1,8 @@
 //! The engine in a simulated world: terminals, a network, issuers, a store, crashes and clocks, all from one seed.
 //!
 //! The world plays everything around [`switch_core::Engine`] and keeps three ledgers that share no logic with it. Checks
-//! that read only the ledgers hold them against the invariants I1 to I23 after each event, and compare all three when the
-//! faults are over.
+//! that read only the ledgers hold them against the invariants I1 to I23 and C1 to C6 after each event, and compare all
+//! three when the faults are over.
 
 #![expect(
     clippy::cast_possible_truncation,
