@@ -115,18 +115,17 @@ impl World {
     }
 
     /// A reversal undoes an original at its issuer: nothing may have been taken of it, but by an issuer that approved what
-    /// it had refused (C1).
+    /// it had refused (C1). What a tip added and a refund took, in sum nothing, is as good as nothing.
     pub(super) fn check_undone(&mut self, issuer: usize, msg: &ToIssuer) {
         let entries = &self.ledgers.issuers[issuer].entries;
         let Some(entry) = entries.get(&msg.id) else { return };
-        let standing: Vec<TxnId> = (entry.claims.iter().copied())
-            .filter(|id| {
-                entries
-                    .get(id)
-                    .is_some_and(|claim| claim.net() != Effect::default() && !claim.fickle)
-            })
+        let standing: Vec<(TxnId, Effect)> = (entry.claims.iter())
+            .filter_map(|id| entries.get(id).filter(|claim| !claim.fickle).map(|c| (*id, c.net())))
+            .filter(|(_, net)| *net != Effect::default())
             .collect();
-        if !standing.is_empty() && !entry.fickle {
+        let debit: i64 = standing.iter().map(|(_, net)| net.debit).sum();
+        let hold: i64 = standing.iter().map(|(_, net)| net.hold).sum();
+        if (debit, hold) != (0, 0) && !entry.fickle {
             self.broken("C1", || format!("{} is reversed under {standing:?}", msg.id.0));
         }
     }
