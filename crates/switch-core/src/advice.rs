@@ -4,11 +4,12 @@
 use iso8583::{Cause, Code};
 
 use crate::{
-    Case, CaseKind, Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
+    Case, CaseKind, Change, IssuerAnswer, NoteKind, Now, ObligationCause, ObligationStatus,
     ObligationWrite, ReversalResult, Row, RowState,
     answer::contradicts,
+    bug::Bug,
     core::Core,
-    txn::{Conclusion, Sending, Txn},
+    txn::{Sending, Txn},
 };
 
 /// Codes with which an issuer refuses nothing: it could not do it now.
@@ -26,35 +27,8 @@ pub(crate) enum AdviceAnswer {
 }
 
 impl Txn {
-    /// An advice whose issuer did not decide it is ours to deliver, once its intent is durable. Any other conclusion's row
-    /// comes back.
-    pub(crate) fn accept_unanswered(
-        &mut self,
-        now: Now,
-        conclusion: &Conclusion,
-        mut row: Row,
-        core: &mut Core,
-    ) -> Option<Row> {
-        if !self.is_delivered() {
-            return Some(row);
-        }
-        let (sent, note) = match conclusion {
-            Conclusion::Approved(_) | Conclusion::Declined(_) => return Some(row),
-            Conclusion::Contradicted(answer) => {
-                core.notice(Notice::Contradicted(answer.issuer.clone()));
-                (true, Some(self.note(now, NoteKind::Contradiction, answer.code.as_str())))
-            }
-            Conclusion::Silent => (true, None),
-            Conclusion::Recovered => (true, Some(self.note(now, NoteKind::Recovered, ""))),
-            Conclusion::NeverSent(_) => (false, None),
-        };
-        let obligation = Some(self.accept(&mut row, now, sent));
-        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
-        None
-    }
-
     /// Accepted: its terminal is told 00, and its delivery is owed.
-    fn accept(&mut self, row: &mut Row, now: Now, sent: bool) -> ObligationWrite {
+    pub(crate) fn accept(&mut self, row: &mut Row, now: Now, sent: bool) -> ObligationWrite {
         row.state = RowState::Accepted;
         row.cause = Cause::Done;
         row.approved = row.amount;
@@ -69,7 +43,7 @@ impl Txn {
 
     /// An answer that is none to the first copy in time.
     pub(crate) fn on_advice_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
-        core.notice(Notice::LateAnswer(answer.issuer.clone()));
+        core.notice(crate::Notice::LateAnswer(answer.issuer.clone()));
         let said = self.advice_answer(answer, core);
         match (self.row.state, said) {
             // its outcome is being written: what was answered counts once its delivery is owed
@@ -77,7 +51,10 @@ impl Txn {
                 RowState::InFlight | RowState::InFlightReversalAsked,
                 AdviceAnswer::Taken(_) | AdviceAnswer::Refused(_),
             ) => {
-                self.answered = Some(said);
+                // once taken, it is taken
+                if !matches!(self.answered, Some(AdviceAnswer::Taken(_))) {
+                    self.answered = Some(said);
+                }
                 self.told_late(now, answer, core);
             }
             (RowState::Accepted, _) if self.owes(core) => self.on_delivery_answer(now, said, core),
@@ -105,7 +82,10 @@ impl Txn {
 
     fn advice_answer(&self, answer: &IssuerAnswer, core: &Core) -> AdviceAnswer {
         let unknown = core.is_unknown_code(&answer.issuer, answer.code);
-        if unknown || (!answer.approves && NOT_NOW.contains(&answer.code.as_str())) {
+        if core.has(Bug::AdviceRefusalIgnored) && !answer.approves && !self.row.state.is_in_flight()
+        {
+            AdviceAnswer::Taken(answer.code)
+        } else if unknown || (!answer.approves && NOT_NOW.contains(&answer.code.as_str())) {
             AdviceAnswer::NotNow
         } else if !answer.approves {
             AdviceAnswer::Refused(answer.code)
@@ -119,20 +99,28 @@ impl Txn {
     /// M9: taken after it was refused: nothing reverses an advice, so a person must look.
     fn told_late(&self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
         let refused = match &self.conclusion {
-            Some(Conclusion::Declined(_)) => true,
+            Some(crate::txn::Conclusion::Declined(_)) => true,
             Some(_) => false,
             None => !self.row.state.is_in_flight(),
         };
         if refused && answer.approves {
-            core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, answer.code.as_str());
-            core.case(Case { id: self.row.id, kind: CaseKind::AdviceApprovedLate, at: now.wall });
+            self.taken_after_all(now, answer.code, core);
         }
+    }
+
+    fn taken_after_all(&self, now: Now, code: Code, core: &mut Core) {
+        core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, code.as_str());
+        core.case(Case { id: self.row.id, kind: CaseKind::AdviceApprovedLate, at: now.wall });
     }
 
     /// The issuer answered a copy of an advice that it is owed.
     pub(crate) fn on_delivery_answer(&mut self, now: Now, said: AdviceAnswer, core: &mut Core) {
         match said {
             AdviceAnswer::Taken(code) => {
+                if self.duty.refused && self.pending.is_some() {
+                    // that it was refused is being written
+                    self.answered = Some(said);
+                }
                 self.duty.confirmed = Some(code);
                 self.duty.refused = false;
                 self.set_sending(Sending::Idle, core);
@@ -154,6 +142,7 @@ impl Txn {
     /// Whether a copy may go out: an issuer that does not take a repeat for the same gets one (M12).
     pub(crate) fn may_send(&self, core: &Core) -> bool {
         !self.is_delivered()
+            || core.has(Bug::AdviceRepeated)
             || !self.duty.written_once
             || (self.row.issuer.as_ref().and_then(|name| core.issuers.get(name)))
                 .is_none_or(|issuer| issuer.policy.repeats_advices)
@@ -164,6 +153,11 @@ impl Txn {
         self.late = 0;
         for waits in std::mem::take(&mut self.reversers) {
             core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+        }
+        if self.row.state == RowState::Disputed
+            && let Some(AdviceAnswer::Taken(code)) = self.answered.take()
+        {
+            self.taken_after_all(now, code, core);
         }
         self.refuse_strangers(now, core);
         if !self.askers.is_empty() {
@@ -204,7 +198,7 @@ impl Txn {
         let kind = if refused { NoteKind::AdviceRefused } else { NoteKind::AdviceDelivered };
         let note = Some(self.note(now, kind, code.as_str()));
         let case = refused.then(|| {
-            core.notice(Notice::CaseOpened);
+            core.notice(crate::Notice::CaseOpened);
             Case { id: self.row.id, kind: CaseKind::AdviceRefused, at: now.wall }
         });
         self.record(now, Change { row, obligation, note, case, claim: None }, core);

@@ -16,7 +16,10 @@ impl Engine {
             return;
         }
         if answer.to_reversal {
-            txn.on_reversal_answer(now, answer.code, &mut self.core);
+            // M12: an advice is never reversed
+            if !txn.is_delivered() {
+                txn.on_reversal_answer(now, answer.code, &mut self.core);
+            }
         } else if txn.awaits_answer() {
             let conclusion = txn.judge(answer, &self.core);
             txn.decide(conclusion, &mut self.core);

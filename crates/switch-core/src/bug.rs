@@ -45,12 +45,34 @@ pub enum Bug {
     ContradictionAccepted,
     /// What an earlier life owed is not taken up (M14).
     RecoveryForgetsDuties,
+    /// A claim is kept though its transaction was declined or reversed (M11).
+    ClaimNotReleased,
+    /// A claim is released when its transaction is not answered, before the reversal is certain (M11).
+    ClaimReleasedOnSilence,
+    /// What a claim took is given back twice (M11).
+    ClaimGivenBackTwice,
+    /// A finished transaction that comes back to memory has lost its claim (M11).
+    ClaimForgotten,
+    /// An original that moved on is claimed as it was judged (M11).
+    JudgedOnce,
+    /// More than is left may be taken (M11).
+    SumUnchecked,
+    /// What was settled may be voided (M11).
+    SettledVoided,
+    /// A reversal wins over a claim on its transaction (M8, M11).
+    ReversedUnderClaim,
+    /// An advice that is not answered is reversed (M12).
+    AdviceReversed,
+    /// An issuer that takes no repeats of an advice gets them (M12).
+    AdviceRepeated,
+    /// An advice that its issuer refuses late is taken for delivered (M12).
+    AdviceRefusalIgnored,
 }
 
 impl Bug {
     /// All of them.
     #[cfg(feature = "bugs")]
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 29] = [
         Self::ApproveBeforeCommit,
         Self::UnknownTakenForDone,
         Self::CopyForwarded,
@@ -69,6 +91,17 @@ impl Bug {
         Self::UndeliveredIgnored,
         Self::ContradictionAccepted,
         Self::RecoveryForgetsDuties,
+        Self::ClaimNotReleased,
+        Self::ClaimReleasedOnSilence,
+        Self::ClaimGivenBackTwice,
+        Self::ClaimForgotten,
+        Self::JudgedOnce,
+        Self::SumUnchecked,
+        Self::SettledVoided,
+        Self::ReversedUnderClaim,
+        Self::AdviceReversed,
+        Self::AdviceRepeated,
+        Self::AdviceRefusalIgnored,
     ];
 }
 

@@ -6,7 +6,7 @@ use iso8583::{Cause, Kind, Takes};
 
 use crate::{
     ClaimEnd, ClaimStatus, Now, ObligationStatus, ObligationWrite, OriginalFound, Request, Row,
-    RowState, TxnId, txn::Txn,
+    RowState, TxnId, bug::Bug, core::Core, txn::Txn,
 };
 
 /// How a request names its original.
@@ -70,6 +70,7 @@ pub(crate) fn judge(
     request: &Request,
     ask: &ClaimAsk,
     original: Option<&OriginalFound>,
+    core: &Core,
 ) -> Result<Option<i64>, Refusal> {
     let Some(original) = original else {
         return Err(Refusal::new(Cause::OriginalNotFound, "there is no such transaction"));
@@ -84,12 +85,12 @@ pub(crate) fn judge(
         let words = format!("the card of {} is another", row.id.rrn());
         return Err(Refusal::new(Cause::OtherCard, words));
     }
-    is_of_age(ask, original)?;
+    is_of_age(ask, original, core)?;
     if let Some(other) = row.claiming {
         let words = format!("{} is open on {}", other.rrn(), row.id.rrn());
         return Err(Refusal::new(Cause::ClaimOpen, words));
     }
-    take(request, ask, row).map(Some)
+    take(request, ask, row, core).map(Some)
 }
 
 /// The same merchant's, of a kind that may be asked about, and with the same authorisation code.
@@ -143,10 +144,10 @@ fn is_approved(original: &OriginalFound) -> Result<(), Refusal> {
     Err(Refusal::new(cause, format!("{} {why}", row.id.rrn())))
 }
 
-fn is_of_age(ask: &ClaimAsk, original: &OriginalFound) -> Result<(), Refusal> {
+fn is_of_age(ask: &ClaimAsk, original: &OriginalFound, core: &Core) -> Result<(), Refusal> {
     let row = &original.found.row;
     match ask.days {
-        None if original.settled => {
+        None if original.settled && !core.has(Bug::SettledVoided) => {
             let words = format!("{} is settled, use a refund", row.id.rrn());
             Err(Refusal::new(Cause::OriginalNotFound, words))
         }
@@ -158,7 +159,7 @@ fn is_of_age(ask: &ClaimAsk, original: &OriginalFound) -> Result<(), Refusal> {
     }
 }
 
-fn take(request: &Request, ask: &ClaimAsk, row: &Row) -> Result<i64, Refusal> {
+fn take(request: &Request, ask: &ClaimAsk, row: &Row, core: &Core) -> Result<i64, Refusal> {
     let (left, amount) = (row.left(), request.amount);
     let rrn = row.id.rrn();
     if left <= 0 {
@@ -169,19 +170,20 @@ fn take(request: &Request, ask: &ClaimAsk, row: &Row) -> Result<i64, Refusal> {
         let words = format!("amount or currency is not that of {rrn}");
         return Err(Refusal::new(Cause::AmountDiffers, words));
     }
-    let within = |percent: u16| i128::from(amount) * 100 <= i128::from(left) * i128::from(percent);
+    // of what was approved, too: totals that were raised must not raise each other without end
+    let base = left.min(row.approved);
+    let within = |percent: u16| i128::from(amount) * 100 <= i128::from(base) * i128::from(percent);
     match ask.takes {
         Takes::Equal if amount != left => {
             let words = format!("{amount} is asked for, {left} is left of {rrn}");
             Err(Refusal::new(Cause::AmountDiffers, words))
         }
-        Takes::Part if amount > left => {
+        Takes::Part if amount > left && !core.has(Bug::SumUnchecked) => {
             let words = format!("{amount} is asked for, {left} is left of {rrn}");
             Err(Refusal::new(Cause::OverLimit, words))
         }
         Takes::Whole { percent } | Takes::Total { percent } if !within(percent) => {
-            let words =
-                format!("{amount} is more than {percent} % of {left}, which is left of {rrn}");
+            let words = format!("{amount} is more than {percent} % of {base}, of {rrn}");
             Err(Refusal::new(Cause::OverLimit, words))
         }
         Takes::Equal | Takes::Part => Ok(amount),
@@ -199,6 +201,7 @@ impl Txn {
         now: Now,
         row: &Row,
         obligation: Option<&ObligationWrite>,
+        core: &Core,
     ) -> Option<ClaimEnd> {
         let claim = self.claim.filter(|claim| claim.status != ClaimStatus::Released)?;
         let closes = obligation.is_some_and(|write| match write.status {
@@ -208,7 +211,9 @@ impl Txn {
         let to = match row.state {
             RowState::Approved => ClaimStatus::Stands,
             RowState::Declined | RowState::NeverSent => ClaimStatus::Released,
-            RowState::TimedOut | RowState::Undone if closes || row.issuer.is_none() => {
+            RowState::TimedOut | RowState::Undone
+                if closes || row.issuer.is_none() || core.has(Bug::ClaimReleasedOnSilence) =>
+            {
                 ClaimStatus::Released
             }
             RowState::TimedOut
@@ -219,8 +224,14 @@ impl Txn {
             | RowState::Accepted
             | RowState::Disputed => return None,
         };
+        if to == ClaimStatus::Released && core.has(Bug::ClaimNotReleased) {
+            return None;
+        }
         let taken = match (claim.status, to) {
             (ClaimStatus::Open, ClaimStatus::Stands) => claim.amount,
+            (ClaimStatus::Stands, ClaimStatus::Released) if core.has(Bug::ClaimGivenBackTwice) => {
+                claim.amount.saturating_mul(-2)
+            }
             (ClaimStatus::Stands, ClaimStatus::Released) => claim.amount.saturating_neg(),
             (ClaimStatus::Open, ClaimStatus::Released) => 0,
             (ClaimStatus::Open | ClaimStatus::Stands | ClaimStatus::Released, _) => return None,

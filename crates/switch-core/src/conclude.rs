@@ -4,7 +4,7 @@ use bytes::Bytes;
 use iso8583::Cause;
 
 use crate::{
-    Change, IssuerAnswer, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
+    Change, IssuerAnswer, Note, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
     ObligationWrite, Row, RowState,
     bug::Bug,
     core::Core,
@@ -32,8 +32,7 @@ impl Txn {
         let loses = core.has(Bug::TerminalReversalLoses);
         let asked = !loses
             && (self.row.state == RowState::InFlightReversalAsked || !self.reversers.is_empty());
-        let row = self.next_image(core, |row| row.concluded = Some(now.wall));
-        let Some(mut row) = self.accept_unanswered(now, conclusion, row, core) else { return };
+        let mut row = self.next_image(core, |row| row.concluded = Some(now.wall));
         let mut note = None;
         let obligation = match conclusion {
             Conclusion::Approved(answer) => {
@@ -49,11 +48,17 @@ impl Txn {
                 }
             }
             Conclusion::Declined(answer) => {
-                row.state = RowState::Declined;
-                row.cause = if asked { Cause::NoAnswer } else { Cause::Issuer };
-                row.code = Some(answer.code);
-                row.answer = answer.answer.clone();
+                decline(&mut row, answer, asked);
                 None
+            }
+            Conclusion::Contradicted(_)
+            | Conclusion::Silent
+            | Conclusion::Recovered
+            | Conclusion::NeverSent(_)
+                if self.is_delivered() && !core.has(Bug::AdviceReversed) =>
+            {
+                note = self.note_of_advice(now, conclusion, core);
+                Some(self.accept(&mut row, now, !matches!(conclusion, Conclusion::NeverSent(_))))
             }
             Conclusion::Contradicted(answer) => {
                 row.state = RowState::Undone;
@@ -66,17 +71,8 @@ impl Txn {
             Conclusion::Silent => {
                 row.state = RowState::TimedOut;
                 row.cause = Cause::NoAnswer;
-                if core.has(Bug::NoReversalOnSilence) {
-                    return self.record(
-                        now,
-                        Change { row, obligation: None, note, case: None, claim: None },
-                        core,
-                    );
-                }
-                self.owed(
-                    now,
-                    if asked { ObligationCause::Asked } else { ObligationCause::Silence },
-                )
+                let cause = if asked { ObligationCause::Asked } else { ObligationCause::Silence };
+                self.owed(now, cause).filter(|_| !core.has(Bug::NoReversalOnSilence))
             }
             Conclusion::Recovered => {
                 row.state = RowState::TimedOut;
@@ -96,6 +92,21 @@ impl Txn {
         if let Some(row) = before_commit {
             self.row = Row { version: self.row.version, ..row };
             self.give_approval(now, crate::Commit { day: self.row.day, since: now.mono }, core);
+        }
+    }
+
+    /// M12: what is noted of an advice whose delivery is now ours.
+    fn note_of_advice(&self, now: Now, conclusion: &Conclusion, core: &mut Core) -> Option<Note> {
+        match conclusion {
+            Conclusion::Contradicted(answer) => {
+                core.notice(Notice::Contradicted(answer.issuer.clone()));
+                Some(self.note(now, NoteKind::Contradiction, answer.code.as_str()))
+            }
+            Conclusion::Recovered => Some(self.note(now, NoteKind::Recovered, "")),
+            Conclusion::Approved(_)
+            | Conclusion::Declined(_)
+            | Conclusion::Silent
+            | Conclusion::NeverSent(_) => None,
         }
     }
 
@@ -121,4 +132,11 @@ pub(crate) fn approve(row: &mut Row, answer: &IssuerAnswer) {
     row.code = Some(answer.code);
     row.approved = if answer.partial { answer.amount.unwrap_or(row.amount) } else { row.amount };
     row.answer = Bytes::clone(&answer.answer);
+}
+
+fn decline(row: &mut Row, answer: &IssuerAnswer, asked: bool) {
+    row.state = RowState::Declined;
+    row.cause = if asked { Cause::NoAnswer } else { Cause::Issuer };
+    row.code = Some(answer.code);
+    row.answer = answer.answer.clone();
 }

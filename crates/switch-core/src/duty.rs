@@ -203,6 +203,8 @@ impl Txn {
         if known && self.duty.proof.is_some() && self.duty.sending == Sending::Idle {
             self.duty.waits_for_issuer = false;
             self.queue(Turn::Backlog, core);
+            // what may not be sent is for a person: that is written at the next look
+            core.arm(Instant::default(), Timer::Duty(self.row.key));
         }
     }
 

@@ -253,7 +253,8 @@ impl Engine {
         txn.release(&mut self.core);
         // a marked approval must be read with its mark: it is not answered from memory
         if txn.durable && !txn.row.state.is_in_flight() && !txn.is_marked() {
-            self.finished.insert(now, txn.row, self.core.config.max_finished);
+            let most = self.core.config.max_finished;
+            self.finished.insert(now, txn.row, txn.claim, most);
         }
     }
 

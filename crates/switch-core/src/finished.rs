@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{Instant, Key, Now, Row, table::Table};
+use crate::{Claim, Instant, Key, Now, Row, table::Table};
 
 /// What is older than the repeat window is not answered from here: only the store knows whether its horizon has passed.
 ///
@@ -13,9 +13,17 @@ use crate::{Instant, Key, Now, Row, table::Table};
 pub(crate) struct Finished {
     /// Which of all that ever went in.
     places: Table<Key, u64>,
-    rows: VecDeque<Option<(Instant, Row)>>,
+    rows: VecDeque<Option<Ended>>,
     /// How many were pushed out: the place of the first row.
     gone: u64,
+}
+
+/// One that ended, as it is known to be durable.
+#[derive(Debug)]
+struct Ended {
+    since: Instant,
+    row: Row,
+    claim: Option<Claim>,
 }
 
 impl Finished {
@@ -29,27 +37,28 @@ impl Finished {
 
     pub(crate) fn get(&self, now: Now, key: Key, window: Duration) -> Option<&Row> {
         let index = self.index(*self.places.get(&key)?)?;
-        let (since, row) = self.rows.get(index)?.as_ref()?;
+        let Ended { since, row, claim: _ } = self.rows.get(index)?.as_ref()?;
         let young = now.mono.since(*since) <= window && now.wall.since(row.created) <= window;
         young.then_some(row)
     }
 
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Row> {
+    /// The row, and the claim of its transaction (M11).
+    pub(crate) fn remove(&mut self, key: Key) -> Option<(Row, Option<Claim>)> {
         let index = self.places.remove(&key).and_then(|place| self.index(place))?;
-        self.rows.get_mut(index)?.take().map(|(_, row)| row)
+        self.rows.get_mut(index)?.take().map(|ended| (ended.row, ended.claim))
     }
 
-    pub(crate) fn insert(&mut self, now: Now, row: Row, most: usize) {
+    pub(crate) fn insert(&mut self, now: Now, row: Row, claim: Option<Claim>, most: usize) {
         let key = row.key;
         let place = self.gone.saturating_add(u64::try_from(self.rows.len()).unwrap_or(0));
         let former = self.places.insert(key, place).and_then(|place| self.index(place));
         if let Some(former) = former.and_then(|index| self.rows.get_mut(index)) {
             *former = None;
         }
-        self.rows.push_back(Some((now.mono, row)));
+        self.rows.push_back(Some(Ended { since: now.mono, row, claim }));
         while self.rows.len() > most {
             self.gone += 1;
-            if let Some(Some((_, row))) = self.rows.pop_front() {
+            if let Some(Some(Ended { row, .. })) = self.rows.pop_front() {
                 self.places.remove(&row.key);
             }
         }
@@ -114,13 +123,13 @@ mod tests {
             finished.get(now, row(stan, 0).key, window).map(|row| row.version)
         };
         for stan in [1, 2, 3] {
-            finished.insert(now, row(stan, 0), 3);
+            finished.insert(now, row(stan, 0), None, 3);
         }
-        finished.insert(now, row(2, 1), 3);
+        finished.insert(now, row(2, 1), None, 3);
         assert_eq!([1, 2, 3].map(|stan| version(&finished, stan)), [None, Some(1), Some(0)]);
-        assert_eq!(finished.remove(row(3, 0).key).map(|row| row.version), Some(0));
-        finished.insert(now, row(4, 0), 3);
-        finished.insert(now, row(5, 0), 3);
+        assert_eq!(finished.remove(row(3, 0).key).map(|(row, _)| row.version), Some(0));
+        finished.insert(now, row(4, 0), None, 3);
+        finished.insert(now, row(5, 0), None, 3);
         assert_eq!(
             [2, 3, 4, 5].map(|stan| version(&finished, stan)),
             [Some(1), None, Some(0), Some(0)]

@@ -8,6 +8,7 @@ use crate::{
     RowState, ShedReason,
     admit::Admission,
     claim::{Refusal, judge},
+    core::Core,
     effect::TxnOutcome,
     event::Asked,
     txn::{Asker, Txn},
@@ -66,11 +67,11 @@ impl Engine {
             }
             return;
         }
-        match original_of(&request, original.as_deref()) {
+        match original_of(&request, original.as_deref(), &self.core) {
             Err(Refusal { cause, words }) => {
                 self.judged(now, key, RowState::NeverSent, cause, Some(words));
             }
-            Ok(taken) => self.claim(now, key, *request, original.as_deref(), taken),
+            Ok(taken) => self.claim(now, key, request, original.as_deref(), taken),
         }
     }
 
@@ -79,13 +80,16 @@ impl Engine {
         &mut self,
         now: Now,
         key: Key,
-        mut request: Request,
+        asked: Box<Request>,
         original: Option<&OriginalFound>,
         taken: Option<i64>,
     ) {
         let Some(original) = original else { return };
-        request.issuer.clone_from(&original.found.row.issuer);
-        request.carried = [&request.carried[..], &original.elements[..]].concat().into();
+        let request = Request {
+            issuer: original.found.row.issuer.clone(),
+            carried: [&asked.carried[..], &original.elements[..]].concat().into(),
+            ..(*asked).clone()
+        };
         let (id, state, cause) = match self.core.admission(now, &request) {
             Admission::Forward(id) => (id, RowState::InFlight, Cause::NoAnswer),
             Admission::NoLink(id) => (id, RowState::NeverSent, Cause::IssuerDown),
@@ -95,7 +99,7 @@ impl Engine {
         };
         let Some(mut txn) = self.txns.remove(&key) else { return };
         txn.release(&mut self.core);
-        txn.row = request.clone().row(id, state, cause, now, &mut self.core);
+        txn.row = request.row(id, state, cause, now, &mut self.core);
         txn.arm_askers(&mut self.core);
         if state != RowState::InFlight {
             return self.record_intent(now, txn);
@@ -111,7 +115,8 @@ impl Engine {
             version: from.version,
             amount,
         }));
-        txn.request = Some(Box::new(request));
+        // as it came: should the original have moved on, it is judged again
+        txn.request = Some(asked);
         let record = self.core.persist_of(key, &what);
         txn.pend(record, what, now);
         self.insert_txn(txn);
@@ -202,15 +207,16 @@ impl Engine {
 fn original_of(
     request: &Request,
     original: Option<&OriginalFound>,
+    core: &Core,
 ) -> Result<Option<i64>, Refusal> {
     match &request.original {
-        Some(ask) => judge(request, ask, original),
+        Some(ask) => judge(request, ask, original, core),
         None => Ok(None),
     }
 }
 
 impl Txn {
-    fn ask_for_original(&self, core: &mut crate::core::Core) {
+    fn ask_for_original(&self, core: &mut Core) {
         let Some(ask) = self.request.as_ref().and_then(|request| request.original.as_ref()) else {
             return;
         };

@@ -144,6 +144,8 @@ impl Engine {
                 }
                 if std::mem::take(&mut txn.adopt) {
                     txn.duty.written_once = true;
+                    // an earlier life may have written an attempt, whose 25 may still come, however late
+                    txn.duty.early = 1;
                     let owed = Durable::of_commit(txn.row.id, commit);
                     txn.owe(now, owed, Turn::Backlog, core);
                 }
@@ -157,6 +159,16 @@ impl Engine {
     fn on_lost(&mut self, now: Now, key: Key, pending: Pending, found: Option<Found>) {
         if found.is_none() && matches!(pending.what, Record::Claim(_)) {
             // M11: nothing stands under its own identity, so the original has moved on
+            if let Record::Claim(claim) = &pending.what
+                && self.core.has(Bug::JudgedOnce)
+                && let Some(txn) = self.txns.get_mut(&key)
+            {
+                let version = claim.version + 1;
+                let again =
+                    Record::Claim(Box::new(crate::ClaimIntent { version, ..(**claim).clone() }));
+                let record = self.core.persist_of(key, &again);
+                return txn.pend(record, again, now);
+            }
             return self.original_moved(now, key);
         }
         let Some(found) = found else { return self.on_failed(now, key, pending) };
@@ -182,6 +194,10 @@ impl Engine {
             self.core.notice(Notice::Duplicate(crate::DuplicateResult::Joined));
         }
         txn.late += pending.late;
+        // M4: a case that was to be opened beside it is still to be opened
+        if let Record::Change(change) = &pending.what {
+            txn.duty.case |= change.case.is_some() && change.obligation.is_none();
+        }
         txn.adopt_image(found, &mut self.core);
         txn.arm_askers(&mut self.core);
         self.step(now, key);
@@ -309,12 +325,12 @@ impl Txn {
     fn concluded(&self, core: &mut Core) {
         core.in_flight.remove(&self.row.id);
         let outcome = match self.row.state {
+            // M12: the terminal of an advice that is accepted is told that it is done
+            RowState::Approved | RowState::Accepted | RowState::Disputed => TxnOutcome::Approved,
             RowState::Declined => TxnOutcome::Declined,
             RowState::TimedOut | RowState::Undone => TxnOutcome::TimedOut,
             RowState::NeverSent if self.row.cause == Cause::IssuerDown => TxnOutcome::NeverSent,
             RowState::NeverSent => TxnOutcome::Refused,
-            // M12: its terminal is told that it is done
-            RowState::Approved | RowState::Accepted | RowState::Disputed => TxnOutcome::Approved,
             RowState::ReversedBeforeArrival
             | RowState::InFlight
             | RowState::InFlightReversalAsked => return,

@@ -188,6 +188,11 @@ impl Row {
         Arc::make_mut(&mut self.fixed)
     }
 
+    /// Whether it stands for a reversal of something beyond its horizon (M8): answered 25, and so are its copies.
+    pub(crate) fn is_beyond_horizon(&self) -> bool {
+        self.state == RowState::ReversedBeforeArrival && self.cause == Cause::OriginalNotFound
+    }
+
     /// What is left of it to be claimed (M11), minor units.
     #[must_use]
     pub const fn left(&self) -> i64 {

@@ -62,7 +62,7 @@ impl Txn {
         self.late = 0;
         self.refuse_other_amounts(now, core);
         self.refuse_settled(now, core);
-        if !self.answer_claimed(now, core) {
+        if !core.has(Bug::ReversedUnderClaim) && !self.answer_claimed(now, core) {
             return;
         }
         if !self.reversers.is_empty() {
@@ -212,7 +212,7 @@ impl Txn {
 
     /// Hands a change of this row to its writer.
     pub(crate) fn record(&mut self, now: Now, mut change: Change, core: &mut Core) {
-        change.claim = self.claim_end(now, &change.row, change.obligation.as_ref());
+        change.claim = self.claim_end(now, &change.row, change.obligation.as_ref(), core);
         if change.obligation.is_some_and(|write| write.status == ObligationStatus::Owed) {
             self.hold_stan(core);
         }
@@ -279,8 +279,8 @@ impl Txn {
 
     /// M8: what the reversal asks for is durable, or nothing is owed.
     fn answer_reversers(&mut self, now: Now, core: &mut Core) {
-        if self.row.cause == Cause::OriginalNotFound {
-            // what it was meant for lies beyond its horizon
+        if self.row.is_beyond_horizon() {
+            // what it was meant for
             for waits in std::mem::take(&mut self.reversers) {
                 core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
             }

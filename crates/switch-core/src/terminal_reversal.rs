@@ -3,8 +3,8 @@
 use iso8583::Cause;
 
 use crate::{
-    Effect, Engine, Found, Key, Now, Read, ReadFailed, ReversalRequest, TxnId, effect::Reply,
-    txn::Txn,
+    Effect, Engine, Found, Key, Now, Read, ReadFailed, ReversalRequest, RowState, TxnId, bug::Bug,
+    effect::Reply, txn::Txn,
 };
 
 impl Engine {
@@ -23,8 +23,9 @@ impl Engine {
             if !row.state.is_told_approved() {
                 return self.answer_finished_reversal(now, &request);
             }
-            if let Some(row) = self.finished.remove(key) {
-                self.insert_txn(Txn::new(row, true, false));
+            if let Some((row, claim)) = self.finished.remove(key) {
+                let claim = claim.filter(|_| !self.core.has(Bug::ClaimForgotten));
+                self.insert_txn(Txn::remembered(row, claim));
                 return self.on_reversal(now, request);
             }
         }
@@ -45,7 +46,7 @@ impl Engine {
     fn answer_finished_reversal(&mut self, now: Now, request: &ReversalRequest) {
         let window = self.core.config.repeat_window;
         let Some(row) = self.finished.get(now, request.key, window) else { return };
-        if row.cause == Cause::OriginalNotFound {
+        if row.is_beyond_horizon() {
             self.core.refuse(now, &request.asked, request.key, Cause::OriginalNotFound);
         } else if request.amount.is_some_and(|amount| amount != row.amount) {
             self.core.refuse(now, &request.asked, request.key, Cause::AmountDiffers);
@@ -98,6 +99,10 @@ impl Engine {
                 txn.request = None;
                 txn.durable = true;
                 txn.ours = false;
+                // M7: even the first to ask here is a copy of what stands there, or has other content
+                for asker in &mut txn.askers {
+                    asker.copy = true;
+                }
                 self.core.by_id.remove(&id);
                 self.core.by_id.insert(found.row.id, key);
                 txn.adopt_image(found, &mut self.core);
@@ -136,6 +141,13 @@ impl Engine {
             return txn.release(&mut self.core);
         }
         txn.looking = false;
+        if txn.request.take().is_some() {
+            // of another batch, and reversed before anything stood under it
+            txn.row.state = RowState::ReversedBeforeArrival;
+            if txn.row.cause == Cause::BatchDiffers {
+                txn.row.cause = Cause::AfterReversal;
+            }
+        }
         self.record_intent(now, txn);
     }
 

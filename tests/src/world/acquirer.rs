@@ -1,5 +1,6 @@
 //! The node's side of a terminal's connection: messages in, ends seen (M10).
 
+use iso8583::Cause;
 use switch_core::{AskId, Event, Key};
 
 use super::{
@@ -27,7 +28,8 @@ impl World {
             Event::Reversal(Box::new(edge::reversal(msg.sale, sale, &waits, msg.names)))
         } else {
             let issuer = self.issuer_name(sale.issuer);
-            Event::Request(Box::new(edge::request(msg.sale, sale, &waits, issuer)))
+            let refusal = msg.other_batch.then_some(Cause::BatchDiffers);
+            Event::Request(Box::new(edge::request(msg.sale, sale, &waits, issuer, refusal)))
         };
         self.cover_frame(node, msg);
         self.feed(node, event);

@@ -1,6 +1,5 @@
 //! What must hold of S after each record that was applied: I7, I8, I14, I17, I19, I20. Reads ledgers only.
 
-use iso8583::Kind;
 use switch_core::{ObligationCause, ObligationStatus, Row, RowState, TxnId};
 
 use super::{
@@ -9,6 +8,7 @@ use super::{
     ledger::{Carried, Entry},
     state::World,
     store::Applied,
+    trade,
 };
 
 /// The published state machine of a row (I7).
@@ -62,11 +62,12 @@ impl World {
                 None => self.check_new_row(&row),
                 Some(before) => self.check_changed_row(before, &row),
             }
-            if row.state == RowState::Approved {
+            if row.state.is_told_approved() {
                 self.store.approved.insert(row.id);
             }
         }
         self.check_obligation(node, &row, applied);
+        self.check_claims(&row, applied);
         self.cover_applied(&row, applied);
     }
 
@@ -97,6 +98,7 @@ impl World {
                 format!("row {id} changed what never changes: {before:?} {row:?}")
             });
         }
+        // what an advice was answered late is no part of what its terminal was told
         let concluded = !from.is_in_flight();
         if concluded
             && (before.code != row.code
@@ -115,17 +117,22 @@ impl World {
         let id = row.id;
         let Some(obligation) = self.store.obligations.get(&id).cloned() else {
             let owes = matches!(row.state, RowState::TimedOut | RowState::Undone);
-            if owes && row.kind == Kind::Purchase {
+            if owes && trade::is_reversed(row.kind) {
                 self.broken("I8", || {
                     format!("{} is {} and nothing is owed", id.0, row.state.name())
                 });
             }
             return;
         };
-        if row.kind != Kind::Purchase {
-            self.broken("I8", || format!("{} is no purchase and is to be reversed", id.0));
-        }
         let status = obligation.status;
+        let advice = trade::is_advice(row.kind);
+        let delivery = obligation.cause == ObligationCause::Delivery;
+        let told = row.state.is_told_approved();
+        if delivery != advice || (advice && !told) || !(advice || trade::is_reversed(row.kind)) {
+            self.broken("I8", || {
+                format!("{} is {} and owes {:?}", id.0, row.state.name(), obligation.cause)
+            });
+        }
         let idle = matches!(status, ObligationStatus::Marked | ObligationStatus::Cleared);
         if matches!(row.state, RowState::TimedOut | RowState::Undone) && idle {
             self.broken("I8", || format!("{} is {} with {status:?}", id.0, row.state.name()));
@@ -144,6 +151,14 @@ impl World {
                     self.totals.owed += 1;
                 }
             }
+            ObligationStatus::Confirmed if advice => {
+                let entry = self.entry_of(row).cloned().unwrap_or_default();
+                let said =
+                    if row.state == RowState::Approved { entry.approvals } else { entry.refusals };
+                if said == 0 {
+                    self.broken("I14", || format!("the advice {} was never answered so", id.0));
+                }
+            }
             ObligationStatus::Confirmed => {
                 self.totals.confirmed += 1;
                 if self.entry_of(row).is_none_or(|entry| entry.finals == 0) {
@@ -152,9 +167,10 @@ impl World {
             }
             ObligationStatus::Withdrawn => {
                 self.hit(Sit::Withdrawn);
+                let advice = trade::is_advice(row.kind);
                 let refused = self.entry_of(row).is_some_and(|entry| entry.refusals > 0);
                 let written = self.wire_of(id).is_some_and(|wire| wire.reversals > 0);
-                if !refused || written {
+                if !refused || written || advice {
                     self.broken("M9", || {
                         format!("{} withdrawn: refused {refused}, written {written}", id.0)
                     });

@@ -1,6 +1,5 @@
 //! What must hold of every message: I1, I4, I5, I6, I9, I11, I15, I17-I21, M1, M3, M8. Reads ledgers only.
 
-use iso8583::Kind;
 use switch_core::{
     Event, Forward, IssuerAnswer, ObligationStatus, Read, Reply, Row, RowState, TxnId,
 };
@@ -10,6 +9,7 @@ use super::{
     event::{ReplyMsg, ToIssuer},
     options::{Fault, SEC},
     state::World,
+    trade,
 };
 
 impl World {
@@ -60,7 +60,7 @@ impl World {
             }
         }
         let wire = self.ledgers.wire.entry(id).or_default();
-        if wire.written.replace(now).is_some() {
+        if wire.written.replace(now).is_some() || (wire.reversals > 0 && wire.advice) {
             self.broken("I1", || format!("{} is forwarded twice", id.0));
         }
         if let Some(sale) = sale
@@ -95,8 +95,10 @@ impl World {
         }) {
             self.broken("I17", || format!("the reversal of {} is not of its row", id.0));
         }
+        let advice = trade::is_advice(row.kind);
         let wire = self.ledgers.wire.entry(id).or_default();
-        let earlier = wire.reversals;
+        wire.advice = advice;
+        let earlier = wire.reversals + u32::from(advice && wire.written.is_some());
         wire.reversals += 1;
         let flying = wire.flying.replace((now, link));
         let sender = self.links[link].node;
@@ -132,7 +134,12 @@ impl World {
             self.broken("I17", || format!("{id} reaches the issuer altered"));
             return;
         }
-        if sale.sent == 0 || sale.issuer != issuer {
+        let has = self.issuer_name(issuer);
+        let meant = match msg.original {
+            Some(original) => self.store.row(original).is_some_and(|row| row.issuer == Some(has)),
+            None => sale.issuer == issuer && sale.about.is_none(),
+        };
+        if sale.sent == 0 || !meant {
             self.broken("I19", || format!("{id} reaches issuer {issuer} and nobody asked for it"));
         }
         if self.store.row(msg.id).is_none() {
@@ -143,8 +150,17 @@ impl World {
         if msg.reversal && !msg.repeat && unmarked > 0 {
             self.broken("I15", || format!("two reversals of {id} are not marked as repeats"));
         }
-        if !msg.reversal && received > 0 {
+        let advice = trade::is_advice(msg.kind);
+        // the first copy of an advice may be overtaken by a repeat
+        let copies = self.entry_by_id(msg.id).map_or(0, |entry| entry.firsts);
+        if !msg.reversal && received > 0 && !(advice && (msg.repeat || copies == 0)) {
             self.broken("I1", || format!("{id} reaches the issuer twice"));
+        }
+        if advice && received > 0 && !self.repeats_advices(issuer) {
+            self.broken("C5", || format!("{id} reaches again an issuer that takes it for another"));
+        }
+        if msg.reversal && advice {
+            self.broken("C5", || format!("the advice {id} is reversed"));
         }
     }
 
@@ -175,7 +191,8 @@ impl World {
     /// A terminal reads an answer.
     pub(super) fn check_delivered(&mut self, conn: usize, terminal: usize, reply: &ReplyMsg) {
         let sale = &self.ledgers.sales[reply.sale];
-        let asked = if reply.reversal { sale.asked_reversal } else { sale.sent > 0 };
+        let sale_vain = sale.vain;
+        let asked = if reply.reversal { sale.asked_reversal || sale_vain } else { sale.sent > 0 };
         if sale.terminal != terminal || !asked {
             return self.broken("I18", || format!("terminal {terminal} never asked for {reply:?}"));
         }
@@ -188,7 +205,10 @@ impl World {
         if reply.reversal {
             let number = reply.sale;
             // the identity stood for another sale, whose horizon is past
-            if reply.code.as_str() == "25" && horizon && !reused && !other {
+            let claimed =
+                (self.store.by_key(key)).is_some_and(|id| self.store.claims_of.contains_key(&id));
+            let vain = sale_vain;
+            if reply.code.as_str() == "25" && horizon && !reused && !other && !claimed && !vain {
                 self.broken("M8", || format!("the reversal of sale {number} is answered 25"));
             }
             return;
@@ -207,7 +227,8 @@ impl World {
         let approved = self.store.row(id).map(|row| row.approved);
         let whole = reply.amount == sale.amount;
         let part = sale.takes_partial && reply.amount > 0 && reply.amount < sale.amount;
-        let money = sale.kind == Kind::Purchase;
+        let money = trade::has_amount(sale.kind);
+        let advice = trade::is_advice(sale.kind);
         if !self.store.approved.contains(&id) {
             self.broken("I5", || format!("{} delivered as approved and that is not durable", id.0));
         } else if money && (!(whole || part) || approved != Some(reply.amount)) {
@@ -218,7 +239,7 @@ impl World {
             .approval_at
             .zip(wire.told.or(wire.written))
             .is_some_and(|(at, told)| at < told + self.opts.timeout || wire.told.is_none());
-        if !in_time {
+        if !in_time && !advice {
             self.broken("I11", || format!("{} approved late: {wire:?}", id.0));
         }
     }
@@ -226,7 +247,7 @@ impl World {
     /// I6: all answers of one identity are the same, but for 98 after an approval that is to be undone.
     fn check_same_answer(&mut self, reply: &ReplyMsg) {
         // given without knowing the identity, or to other content
-        if matches!(reply.code.as_str(), "91" | "94" | "96") {
+        if matches!(reply.code.as_str(), "77" | "91" | "94" | "96") {
             return;
         }
         let sale = &mut self.ledgers.sales[reply.sale];
@@ -270,9 +291,10 @@ impl World {
         let (now, life) = (self.now, self.nodes[node].life);
         self.cover_answer(answer);
         let wire = self.ledgers.wire.entry(answer.id).or_default();
-        if answer.to_reversal {
+        if answer.to_reversal || wire.advice {
             wire.flying = None;
-        } else if answer.approves {
+        }
+        if !answer.to_reversal && answer.approves {
             wire.approval_at.get_or_insert(now);
             wire.approval_by = Some((node, life));
         }

@@ -1,6 +1,6 @@
 //! Sometimes-coverage: rare situations by name, counted, so that it shows when one is no longer reached.
 
-use switch_core::{Event, IssuerAnswer, ObligationStatus, Persisted, Row, RowState};
+use switch_core::{ClaimStatus, Event, IssuerAnswer, ObligationStatus, Persisted, Row, RowState};
 
 use super::{edge, event::TermMsg, ledger::Belief, state::World, store::Applied};
 
@@ -78,6 +78,33 @@ situations! {
     BadRecordAlone = "a record is refused and the rest of its batch applied";
     DrainedInPeace = "a drain ends in peace";
     DrainConcludes = "a drain concludes what is in flight";
+    RefusedOpen = "refused: another claim is open (09)";
+    RefusedNotApproved = "refused: its original was not approved, or is of another kind (12)";
+    RefusedCard = "refused: another card (14)";
+    RefusedUndone = "refused: its original is undone, used up or too old (22)";
+    RefusedNotFound = "refused: no such original, or settled (25)";
+    RefusedOver = "refused: more than is left (61)";
+    RefusedAmount = "refused: another amount (64)";
+    OriginalUnread = "an original cannot be read";
+    OriginalMoved = "an original moves between judgement and claim";
+    ClaimUnknown = "unknown commit of a claim";
+    CrashClaimOpen = "crash between a claim and its outcome";
+    ClaimTimedOut = "a claim is not answered";
+    ClaimUndone = "a claim that stood is reversed";
+    ClaimedAgain = "claimed again after the same was reversed";
+    RefundedInParts = "several refunds of one sale";
+    ReversalOfClaiming = "terminal's reversal of a sale with an open claim";
+    ReversalOfClaimed = "terminal's reversal of a sale with a claim that stands";
+    AdviceAgain = "an issuer gets again an advice that it took";
+    AdviceDelivered = "an accepted advice is delivered";
+    AdviceDeliveredByHeir = "an advice is delivered by a later life, or another node";
+    AdviceUnsent = "an advice that was never sent is accepted";
+    AdviceRefusedLate = "an advice is refused after it was accepted";
+    AdviceOneCopy = "an issuer that takes no repeats leaves an advice open";
+    AdviceReversed = "a terminal reverses an advice";
+    AdviceTakenOver = "an accepted advice is taken over";
+    OtherBatchAnswered = "a copy from a closed batch gets its answer";
+    LateOfReleased = "an approval of a claim that was released";
 }
 
 /// How often each situation was reached.
@@ -127,6 +154,14 @@ impl World {
             }
             return;
         };
+        if msg.reversal && row.claiming.is_some() {
+            self.hit(Sit::ReversalOfClaiming);
+        } else if msg.reversal && row.claimed != 0 {
+            self.hit(Sit::ReversalOfClaimed);
+        }
+        if msg.other_batch {
+            self.hit(Sit::OtherBatchAnswered);
+        }
         if edge::sale_of(&row) != Some(msg.sale) {
             return self.hit(Sit::ReuseWithinHorizon);
         }
@@ -155,6 +190,10 @@ impl World {
         }
         let state = self.store.row(answer.id).map(|row| row.state);
         let status = self.store.obligations.get(&answer.id).map(|obligation| obligation.status);
+        let claim = self.store.claims.get(&answer.id).map(|claim| claim.status);
+        if claim == Some(ClaimStatus::Released) {
+            self.hit(Sit::LateOfReleased);
+        }
         let flying = self.wire_of(answer.id).is_some_and(|wire| wire.flying.is_some());
         match status {
             Some(ObligationStatus::Owed) if flying => self.hit(Sit::LateWhileFlying),
@@ -191,6 +230,10 @@ impl World {
             }
             _ => {}
         }
+        let sent = self.wire_of(row.id).is_some_and(|wire| wire.written.is_some());
+        if before == Some(RowState::InFlight) && row.state == RowState::Accepted && !sent {
+            self.hit(Sit::AdviceUnsent);
+        }
         if before == Some(RowState::InFlightReversalAsked) && row.state == RowState::Undone {
             self.hit(Sit::AskedBecameOwed);
         }
@@ -211,6 +254,10 @@ impl World {
             let wire = self.wire_of(row.id);
             let sent = wire.is_some_and(|wire| wire.written.is_some());
             let replies = wire.map_or(0, |wire| wire.replies);
+            let open = self.store.claims.get(&row.id);
+            if open.is_some_and(|claim| claim.status == ClaimStatus::Open) {
+                hits.push(Sit::CrashClaimOpen);
+            }
             match row.state {
                 RowState::InFlight if sent => hits.push(Sit::CrashInFlight),
                 RowState::InFlight => hits.push(Sit::CrashUnsent),
@@ -262,6 +309,10 @@ impl World {
             .any(|sale| sale.belief == Belief::Declined && sale.answer.is_none());
         if refused {
             self.hit(Sit::Shed);
+        }
+        let parked: Vec<_> = self.store.obligations.keys().copied().collect();
+        if parked.into_iter().any(|id| self.is_parked(id)) {
+            self.hit(Sit::AdviceOneCopy);
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn code(text: &str) -> Code {
 }
 
 /// What the dialect of the terminals answers for a cause.
-fn code_of(cause: Cause) -> Code {
+pub(super) fn code_of(cause: Cause) -> Code {
     code(match cause {
         Cause::Issuer | Cause::Done => "00",
         Cause::NoAnswer | Cause::Contradicted => "98",
@@ -57,7 +57,10 @@ pub(super) fn terminal_id(terminal: usize) -> Bytes {
     Bytes::from(format!("T{terminal:07}"))
 }
 
-const MERCHANT: Bytes = Bytes::from_static(b"898310000000001");
+/// The text of data element 42: some terminals are another merchant's.
+pub(super) fn merchant(terminal: usize) -> Bytes {
+    Bytes::from_static(if terminal % 5 == 4 { b"898310000000002" } else { b"898310000000001" })
+}
 
 fn card(sale: &Sale) -> Card {
     Card {
@@ -75,8 +78,42 @@ fn carried(number: usize) -> Bytes {
 
 /// The sale that a row says it belongs to.
 pub(super) fn sale_of(row: &Row) -> Option<usize> {
-    let bytes: [u8; 8] = row.carried.as_ref().try_into().ok()?;
-    Some(u64::from_be_bytes(bytes) as usize)
+    number(row.carried.get(..8)?).map(|sale| sale as usize)
+}
+
+/// What is carried through for the issuer: the sale, and the original that names itself behind it.
+pub(super) fn carried_by(carried: &[u8]) -> Option<(usize, Option<TxnId>)> {
+    let sale = number(carried.get(..8)?)? as usize;
+    match carried.len() {
+        8 => Some((sale, None)),
+        16 => Some((sale, Some(TxnId(number(carried.get(8..)?)?)))),
+        _ => None,
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// What names a transaction to its issuer.
+pub(super) fn elements(id: TxnId) -> Bytes {
+    Bytes::copy_from_slice(&id.0.to_be_bytes())
+}
+
+/// An approval code as the six characters of data element 38.
+pub(super) fn authorisation(auth: u32) -> [u8; 6] {
+    let mut code = *b"000000";
+    let mut rest = auth;
+    for digit in code.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    code
+}
+
+/// The approval code in a row's answer.
+pub(super) fn authorisation_of(row: &Row) -> Option<[u8; 6]> {
+    row.answer.as_ref().try_into().ok().map(u32::from_be_bytes).map(authorisation)
 }
 
 /// Who waits, and for how long.
@@ -97,7 +134,13 @@ impl Waits {
     }
 }
 
-pub(super) fn request(number: usize, sale: &Sale, waits: &Waits, issuer: IssuerName) -> Request {
+pub(super) fn request(
+    number: usize,
+    sale: &Sale,
+    waits: &Waits,
+    issuer: IssuerName,
+    refusal: Option<Cause>,
+) -> Request {
     let mut digest = [7; 16];
     digest[..8].copy_from_slice(&(number as u64).to_be_bytes());
     Request {
@@ -105,11 +148,11 @@ pub(super) fn request(number: usize, sale: &Sale, waits: &Waits, issuer: IssuerN
         key: sale.key,
         kind: sale.kind,
         digest: Digest(digest),
-        refusal: None,
+        refusal,
         issuer: Some(issuer),
-        original: None,
+        original: sale.about.clone(),
         takes_partial: sale.takes_partial,
-        merchant: MERCHANT,
+        merchant: merchant(sale.terminal),
         terminal: terminal_id(sale.terminal),
         stan: sale.stan,
         amount: sale.amount,
@@ -130,7 +173,7 @@ pub(super) fn reversal(
         key: sale.key,
         kind: sale.kind,
         rrn,
-        merchant: MERCHANT,
+        merchant: merchant(sale.terminal),
         terminal: terminal_id(sale.terminal),
         stan: sale.stan,
         amount: Some(sale.amount),

@@ -17,10 +17,15 @@ impl World {
         match effect {
             Effect::Persist { record, what } => {
                 let lane = usize::from(!matches!(what, Record::Intent(_) | Record::Claim(_)));
+                self.check_verdict(node, &what);
                 self.nodes[node].lanes[lane].queue.push((record, what));
             }
             Effect::Read(read) => self.read(node, read),
-            Effect::FindOriginal { .. } => {}
+            Effect::FindOriginal { key, named, kinds } => {
+                let life = self.nodes[node].life;
+                let after = self.rng.range(200, 6_000) * 1000;
+                self.agenda.add(self.now + after, Ev::Find { node, life, key, named, kinds });
+            }
             Effect::Forward(forward) => self.forward(node, &forward),
             Effect::Reverse(out) => self.reverse(node, out),
             Effect::Reply { ask, reply } => {
@@ -132,9 +137,9 @@ impl World {
         let id = forward.durable.id();
         self.check_forward(node, forward);
         let not_after = forward.not_after.0;
-        let Some(sale) = self.nodes[node].asks.get(&forward.ask).map(|ask| ask.msg.sale) else {
+        if !self.nodes[node].asks.contains_key(&forward.ask) {
             return self.broken("M1", || format!("{} is forwarded for nobody", id.0));
-        };
+        }
         match self.pick_link(node, &forward.issuer) {
             None => {
                 let hop = self.hop();
@@ -142,7 +147,8 @@ impl World {
             }
             Some(link) => {
                 let hop = self.hop();
-                let out = Box::new(Out::Request { id, sale, not_after });
+                let carried = forward.carried.clone();
+                let out = Box::new(Out::Request { id, carried, not_after });
                 self.plan(node, hop, Proc::LinkSend { link, out });
             }
         }

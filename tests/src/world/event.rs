@@ -2,8 +2,14 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
+use bytes::Bytes;
 use iso8583::{Code, Kind};
-use switch_core::{AskId, Event, IssuerAnswer, Persisted, Read, RecordId, Reply, Row, TxnId};
+use switch_core::{
+    AskId, Event, IssuerAnswer, Key, Named, OriginalFound, Persisted, Read, ReadFailed, RecordId,
+    Reply, Row, TxnId,
+};
+
+use super::oracle::Verdict;
 
 /// A message from a terminal; what it says stands in its journal under `sale`.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +19,8 @@ pub(super) struct TermMsg {
     pub(super) reversal: bool,
     /// The number that a reversal names: its own, or another terminal's.
     pub(super) names: Option<TxnId>,
+    /// Its terminal's batch was closed since.
+    pub(super) other_batch: bool,
 }
 
 /// An answer to a terminal.
@@ -37,6 +45,8 @@ pub(super) struct ToIssuer {
     pub(super) repeat: bool,
     /// What the merchant's message says of itself, as carried through.
     pub(super) sale: usize,
+    /// The transaction that it is about.
+    pub(super) original: Option<TxnId>,
     pub(super) kind: Kind,
     pub(super) amount: i64,
     pub(super) currency: [u8; 3],
@@ -48,7 +58,7 @@ pub(super) struct ToIssuer {
 /// Something in the queue of a link.
 #[derive(Debug, Clone)]
 pub(super) enum Out {
-    Request { id: TxnId, sale: usize, not_after: u64 },
+    Request { id: TxnId, carried: Bytes, not_after: u64 },
     Reversal { id: TxnId, repeat: bool, row: Box<Row> },
 }
 
@@ -75,20 +85,54 @@ pub(super) enum Timer {
 pub(super) enum Proc {
     Engine(Box<Event>),
     Timer(u64),
-    Frame { conn: usize, n: u32, msg: TermMsg },
+    /// An original that was looked for, and what must come of it.
+    Original {
+        key: Key,
+        original: Result<Option<Box<OriginalFound>>, ReadFailed>,
+        verdict: Option<Verdict>,
+    },
+    Frame {
+        conn: usize,
+        n: u32,
+        msg: TermMsg,
+    },
     ConnEnd(usize),
     ReplyDeadline(usize),
-    ConnWrite { ask: AskId, reply: Box<Reply> },
-    LinkSend { link: usize, out: Box<Out> },
+    ConnWrite {
+        ask: AskId,
+        reply: Box<Reply>,
+    },
+    LinkSend {
+        link: usize,
+        out: Box<Out>,
+    },
     LinkUp(usize),
     LinkEnd(usize),
     LinkExpire(usize),
-    Connect { issuer: usize },
-    Answer { link: usize, n: u32, answer: Box<IssuerAnswer> },
-    Results { lane: usize, statement: u64, results: Vec<(RecordId, Persisted)> },
-    Fenced { lane: usize },
-    OtherDay { lane: usize, statement: u64 },
-    Unknown { lane: usize, statement: u64 },
+    Connect {
+        issuer: usize,
+    },
+    Answer {
+        link: usize,
+        n: u32,
+        answer: Box<IssuerAnswer>,
+    },
+    Results {
+        lane: usize,
+        statement: u64,
+        results: Vec<(RecordId, Persisted)>,
+    },
+    Fenced {
+        lane: usize,
+    },
+    OtherDay {
+        lane: usize,
+        statement: u64,
+    },
+    Unknown {
+        lane: usize,
+        statement: u64,
+    },
     LaneBack(usize),
     Recover(Vec<TxnId>),
     StoreBack,
@@ -112,12 +156,20 @@ pub(super) enum Trouble {
     WallJump,
     CutOver,
     Reload,
+    Settle,
 }
 
 /// Something happens in the world.
 #[derive(Debug)]
 pub(super) enum Ev {
     NextSale(usize),
+    /// A terminal asks something of a sale that another has just asked something of.
+    Claim {
+        terminal: usize,
+        original: usize,
+    },
+    /// A terminal reverses a sale about which another is under way.
+    ReverseClaimed(usize),
     Timer {
         sale: usize,
         turn: u32,
@@ -171,6 +223,13 @@ pub(super) enum Ev {
         node: usize,
         life: u32,
         read: Read,
+    },
+    Find {
+        node: usize,
+        life: u32,
+        key: Key,
+        named: Named,
+        kinds: std::sync::Arc<[Kind]>,
     },
     Draw {
         node: usize,

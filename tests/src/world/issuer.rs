@@ -11,6 +11,7 @@ use super::{
     ledger::Entry,
     options::{Fault, MS, SEC},
     state::World,
+    trade,
 };
 
 #[derive(Debug, Default)]
@@ -62,12 +63,20 @@ impl World {
         } else {
             let entry = self.entry(issuer, msg.id);
             entry.received += 1;
+            entry.firsts += u32::from(!msg.repeat);
             entry.sale = msg.sale;
+            entry.kind = Some(msg.kind);
+            if entry.original.is_none()
+                && let Some(original) = msg.original
+            {
+                entry.original = Some(original);
+                self.entry(issuer, original).claims.push(msg.id);
+            }
             self.issuer_request(issuer, link, msg, false);
         }
     }
 
-    fn entry(&mut self, issuer: usize, id: TxnId) -> &mut Entry {
+    pub(super) fn entry(&mut self, issuer: usize, id: TxnId) -> &mut Entry {
         self.ledgers.issuers[issuer].entries.entry(id).or_default()
     }
 
@@ -91,8 +100,12 @@ impl World {
         }
         for (fault, manner) in faults {
             if self.rng.chance(self.opts.rate(fault)) {
-                let money = !matches!(manner, Manner::WrongAmount | Manner::Partial);
-                return if money || kind == Kind::Purchase { manner } else { Manner::Approve };
+                let fits = match manner {
+                    Manner::Partial => kind == Kind::Purchase,
+                    Manner::WrongAmount => trade::has_amount(kind),
+                    _ => true,
+                };
+                return if fits { manner } else { Manner::Approve };
             }
         }
         Manner::Approve
@@ -123,6 +136,19 @@ impl World {
         }
         if self.entry(issuer, msg.id).reversal_first {
             self.hit(Sit::ForgottenReversal);
+        }
+        if self.knows_advice(issuer, &msg) {
+            // it was taken already: the same answer, late or never too
+            let yes = self.again(issuer, &msg);
+            let silent = !self.healing && self.rng.chance(self.opts.rate(Fault::ReversalSilent));
+            if !silent {
+                self.answer_after(link, yes, 3 * MS);
+            }
+            return;
+        }
+        if let Some(code) = self.issuer_refuses(issuer, &msg) {
+            let refusal = self.answer(issuer, &msg, edge::code(code));
+            return self.answer_after(link, refusal, MS);
         }
         let manner = self.manner(msg.kind);
         self.trace.line(self.now, || format!("issuer {issuer}: {} {manner:?}", msg.id.0));
@@ -222,7 +248,9 @@ impl World {
         match self.rng.below(4) {
             0 => {
                 yes.amount = Some(msg.amount + 100);
-                self.entry(issuer, msg.id).posted = Some(msg.amount + 100);
+                if msg.kind == Kind::Purchase {
+                    self.post(issuer, msg, msg.amount + 100);
+                }
             }
             1 => yes.currency = Some(*b"840"),
             2 => yes.card_hash = Some([255; 16]),
@@ -235,10 +263,16 @@ impl World {
 
     fn post(&mut self, issuer: usize, msg: &ToIssuer, amount: i64) -> u32 {
         let auth = 100_000 + self.rng.below(800_000) as u32;
+        let taken = self.issuer_takes(issuer, msg).unwrap_or(0);
+        let twice = !self.repeats_advices(issuer);
         let entry = self.entry(issuer, msg.id);
-        if msg.kind == Kind::Purchase {
-            entry.posted = Some(amount);
+        let mut effect = trade::effect(msg.kind, amount, taken);
+        if let Some(before) = entry.posted.filter(|_| twice && trade::is_advice(msg.kind)) {
+            // it takes a repeated advice for another
+            effect.debit += before.debit;
+            effect.hold += before.hold;
         }
+        entry.posted = Some(effect);
         entry.auth = auth;
         auth
     }
@@ -251,7 +285,7 @@ impl World {
         answer
     }
 
-    fn answer(&mut self, issuer: usize, msg: &ToIssuer, code: Code) -> IssuerAnswer {
+    pub(super) fn answer(&mut self, issuer: usize, msg: &ToIssuer, code: Code) -> IssuerAnswer {
         let approves = edge::approves(code);
         if !approves && !msg.reversal {
             self.entry(issuer, msg.id).refusals += 1;
@@ -321,6 +355,7 @@ impl World {
         let entry = self.entry(issuer, msg.id);
         entry.reversals += 1;
         let waits = entry.received > 0 && entry.posted.is_none() && entry.refusals == 0;
+        let undoes = entry.posted.is_some() && !entry.reversed;
         let code = if entry.posted.is_some() && !entry.reversed {
             entry.reversed = true;
             "00"
@@ -337,6 +372,9 @@ impl World {
         let early = code == "25" && entry.received == 0;
         if !silent {
             entry.finals += 1;
+        }
+        if undoes {
+            self.check_undone(issuer, msg);
         }
         if early {
             self.hit(Sit::ReversalOvertakes);

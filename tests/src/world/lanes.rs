@@ -213,10 +213,14 @@ impl World {
                 results.push((number, Persisted::Failed));
                 continue;
             }
+            let claims = matches!(record, Record::Claim(_));
             let (mut result, applied) = self.store.apply(record, by, commit, self.now);
             if let Some(keep) = keep {
                 let how = super::show::persisted(&result);
                 self.trace.line(self.now, || format!("store: node {node} {keep}: {how}"));
+            }
+            if claims && result == Persisted::Lost(None) {
+                self.hit(Sit::OriginalMoved);
             }
             if let Some(applied) = applied {
                 self.check_applied(node, &applied);
@@ -291,6 +295,9 @@ impl World {
         self.hit(if lane == 0 { Sit::UnknownIntent } else { Sit::UnknownOutcome });
         for (record, of) in std::mem::take(&mut self.nodes[node].lanes[lane].sent) {
             if let Some((id, key)) = of {
+                if lane == 0 && self.store.claims.contains_key(&id) {
+                    self.hit(Sit::ClaimUnknown);
+                }
                 self.ledgers.unknown[node].insert(id, key);
             }
             self.feed(node, Event::Persisted { record, result: Persisted::Unknown });
@@ -411,6 +418,12 @@ impl World {
         self.totals.take_overs += 1;
         self.trace.line(self.now, || format!("node {by} takes over node {of}, epoch {epoch}"));
         let list = self.to_recover(of, epoch);
+        let accepted = |id: &TxnId| {
+            self.store.row(*id).is_some_and(|row| row.state == switch_core::RowState::Accepted)
+        };
+        if list.iter().any(accepted) {
+            self.hit(Sit::AdviceTakenOver);
+        }
         // in the same transaction: a restart of the other finds nothing of its own to send
         self.store.hand_over(NodeNo(of as i32 + 1), NodeNo(by as i32 + 1));
         self.agenda.add(self.now + MS, Ev::Proc { node: by, life, what: Proc::Recover(list) });

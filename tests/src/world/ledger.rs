@@ -1,11 +1,11 @@
 //! The ledgers T and I, and the wire log: what each side wrote down for itself. The checks read these and the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iso8583::Kind;
-use switch_core::{Day, Key, TxnId};
+use switch_core::{ClaimAsk, Day, Key, TxnId};
 
-use super::event::ReplyMsg;
+use super::{event::ReplyMsg, trade::Effect};
 
 /// What a terminal believes of one of its sales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,14 @@ pub(super) struct Sale {
     pub(super) answer: Option<ReplyMsg>,
     /// The terminal sent a reversal.
     pub(super) asked_reversal: bool,
+    /// What it asks of the sale that it is about.
+    pub(super) about: Option<Box<ClaimAsk>>,
+    /// The sale that it is about.
+    pub(super) original: Option<usize>,
+    /// Sales that are about it.
+    pub(super) claims: Vec<usize>,
+    /// Its terminal reverses it, though it is one that is never reversed.
+    pub(super) vain: bool,
     /// Re-uses the identity of another sale.
     pub(super) reuse: bool,
     /// Never made: its reversal names another terminal's transaction.
@@ -54,10 +62,17 @@ pub(super) struct Sale {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
     pub(super) sale: usize,
+    pub(super) kind: Option<Kind>,
+    /// The transaction that it is about.
+    pub(super) original: Option<TxnId>,
+    /// Transactions about it.
+    pub(super) claims: Vec<TxnId>,
     /// Copies of the request that arrived.
     pub(super) received: u32,
-    /// Amount debited, if it was.
-    pub(super) posted: Option<i64>,
+    /// Of these, those that were not marked as repeats.
+    pub(super) firsts: u32,
+    /// What it did to the card, if it did.
+    pub(super) posted: Option<Effect>,
     pub(super) auth: u32,
     pub(super) reversed: bool,
     /// A reversal came before the original.
@@ -74,6 +89,13 @@ pub(super) struct Entry {
     pub(super) fickle: bool,
 }
 
+impl Entry {
+    /// What it does to the card, as it stands.
+    pub(super) fn net(&self) -> Effect {
+        if self.reversed { Effect::default() } else { self.posted.unwrap_or_default() }
+    }
+}
+
 /// The ledger of one issuer.
 #[derive(Debug, Default)]
 pub(super) struct IssuerLedger {
@@ -88,8 +110,9 @@ pub(super) struct Carried {
     pub(super) written: Option<u64>,
     /// When the engine was told so.
     pub(super) told: Option<u64>,
-    /// Reversals written.
+    /// Reversals written; of an advice, its copies.
     pub(super) reversals: u32,
+    pub(super) advice: bool,
     /// The one in flight: when written, and on which link.
     pub(super) flying: Option<(u64, usize)>,
     /// Earliest handling of an approval by a node.
@@ -110,6 +133,8 @@ pub(super) struct Ledgers {
     pub(super) wire: BTreeMap<TxnId, Carried>,
     /// As which transaction each sale was sent to its issuer.
     pub(super) forwarded: BTreeMap<usize, TxnId>,
+    /// Transactions whose claim was released.
+    pub(super) released: BTreeSet<TxnId>,
     /// Transactions with a commit of unknown result that was not read again, by node.
     pub(super) unknown: Vec<BTreeMap<TxnId, Key>>,
 }

@@ -111,15 +111,16 @@ impl World {
         let written = self.now;
         let link_id = LinkId(link as u64);
         match out {
-            Out::Request { id, sale, .. } => {
+            Out::Request { id, carried, .. } => {
                 self.check_forwarded(link, *id);
-                let sale = *sale;
+                let (sale, original) = self.carried(*id, carried);
                 let s = &self.ledgers.sales[sale];
                 let msg = ToIssuer {
                     id: *id,
                     reversal: false,
                     repeat: false,
                     sale,
+                    original,
                     kind: s.kind,
                     amount: s.amount,
                     currency: *b"156",
@@ -130,11 +131,13 @@ impl World {
             }
             Out::Reversal { id, repeat, row } => {
                 self.check_reversal_written(link, *id, *repeat, row);
+                let (sale, original) = self.carried(*id, &row.carried);
                 let msg = ToIssuer {
                     id: *id,
-                    reversal: true,
+                    reversal: !super::trade::is_advice(row.kind),
                     repeat: *repeat,
-                    sale: super::edge::sale_of(row).unwrap_or(usize::MAX),
+                    sale,
+                    original,
                     kind: row.kind,
                     amount: row.amount,
                     currency: row.currency,
@@ -144,6 +147,18 @@ impl World {
                 (msg, Event::ReversalWritten { id: *id, link: link_id })
             }
         }
+    }
+
+    /// The sale and the original that a message carries to its issuer.
+    fn carried(
+        &mut self,
+        id: switch_core::TxnId,
+        carried: &[u8],
+    ) -> (usize, Option<switch_core::TxnId>) {
+        super::edge::carried_by(carried).unwrap_or_else(|| {
+            self.broken("I17", || format!("{} carries {carried:?}", id.0));
+            (0, None)
+        })
     }
 
     /// The queue again: after a stall, or when something in it may be too old.

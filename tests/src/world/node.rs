@@ -8,6 +8,7 @@ use super::{
     coverage::Sit,
     event::{Ev, Proc, TermMsg},
     options::{Fault, MS, SEC},
+    oracle::Verdict,
     state::World,
     store::Op,
 };
@@ -56,6 +57,8 @@ pub(super) struct Node {
     pub(super) accepting: bool,
     pub(super) draining: Option<u64>,
     pub(super) asks: BTreeMap<AskId, Ask>,
+    /// What must come of the request whose original is just being told.
+    pub(super) verdict: Option<(Key, Verdict)>,
     pub(super) lanes: [Lane; 2],
     pub(super) day: Day,
     pub(super) store_down: bool,
@@ -210,6 +213,9 @@ impl World {
         match what {
             Proc::Engine(event) => self.feed(node, *event),
             Proc::Timer(at) => self.timer(node, at),
+            Proc::Original { key, original, verdict } => {
+                self.original_read(node, key, original, verdict);
+            }
             Proc::Frame { conn, n, msg } => self.frame_arrives(node, conn, n, msg),
             Proc::ConnEnd(conn) => self.conn_ends_at_node(node, conn),
             Proc::ReplyDeadline(conn) => self.conn_flush(conn),
@@ -271,7 +277,7 @@ impl World {
         self.perform_all(node);
     }
 
-    fn perform_all(&mut self, node: usize) {
+    pub(super) fn perform_all(&mut self, node: usize) {
         loop {
             let n = &mut self.nodes[node];
             let Some(effect) = n.engine.as_mut().and_then(|engine| engine.poll_effect()) else {
@@ -407,7 +413,7 @@ impl World {
         for statement in self.store.statements.values() {
             if statement.node == node {
                 for (_, record) in &statement.records {
-                    if let Record::Intent(row) = record {
+                    if let Some(row) = record.intent() {
                         self.ledgers.wire.entry(row.id).or_default().node_lost = true;
                     }
                 }

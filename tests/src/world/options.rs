@@ -83,6 +83,17 @@ faults! {
     BadRecord = "bad-record", 8;
     LostUnread = "lost-unread", 60;
     SmallShedMemory = "small-shed-memory", 1000;
+    // claims and advices: thousandths of sales, of claims, of copies; counts
+    OtherKinds = "other-kinds", 200;
+    Claims = "claims", 400;
+    WrongClaim = "wrong-claim", 150;
+    ClaimStorm = "claim-storm", 150;
+    ReverseClaimed = "reverse-claimed", 80;
+    VainReversal = "vain-reversal", 100;
+    OtherBatch = "other-batch", 60;
+    Settle = "settle", 2;
+    OneCopy = "one-copy", 1000;
+    ShortAge = "short-age", 1000;
 }
 
 /// Everything that a seed decides before the world begins.
@@ -115,6 +126,8 @@ pub(super) struct Options {
     pub(super) max_lag: usize,
     /// Most finished transactions in memory.
     pub(super) max_finished: usize,
+    /// How many business days old the original of a refund or completion may be.
+    pub(super) days: u16,
     rates: Vec<u16>,
 }
 
@@ -123,19 +136,21 @@ impl Options {
         let mut rng = Rng::new(seed ^ 0x0070_7469_6f6e_7300);
         let density = rng.pick(&[150_u16, 350, 600, 850]);
         let strength = rng.pick(&[1_u16, 2, 2, 4]);
-        let rates = FAULTS
-            .iter()
-            .map(|&(_, usual)| {
-                let on = rng.chance(density);
-                let scaled = match usual {
-                    0..=4 => rng.range(1, u64::from(usual) * 2) as u16,
-                    1000 => 1000,
-                    _ => (usual.saturating_mul(strength) / 2).min(900),
-                };
-                if on { scaled } else { 0 }
-            })
-            .collect();
-        let rates: Vec<u16> = rates;
+        let rate = |rng: &mut Rng, density: u16, usual: u16| {
+            let on = rng.chance(density);
+            let scaled = match usual {
+                0..=4 => rng.range(1, u64::from(usual) * 2) as u16,
+                1000 => 1000,
+                _ => (usual.saturating_mul(strength) / 2).min(900),
+            };
+            if on { scaled } else { 0 }
+        };
+        // what came later has numbers of its own, so that the seeds of before still mean the same
+        let (former, later) = FAULTS.split_at(Fault::OtherKinds as usize);
+        let mut more = Rng::new(seed ^ 0x0063_6c61_696d_7300);
+        let mut rates: Vec<u16> =
+            former.iter().map(|(_, usual)| rate(&mut rng, density, *usual)).collect();
+        rates.extend(later.iter().map(|(_, usual)| rate(&mut more, density.max(500), *usual)));
         let short = rates[Fault::ShortOverlap as usize] > 0;
         let timeout = rng.pick(&[3, 8, 15, 15, 30]) * SEC;
         Self {
@@ -155,6 +170,7 @@ impl Options {
             max_in_flight: rng.pick(&[2, 100, 100, 100]) as usize,
             max_lag: rng.pick(&[4, 1000, 1000, 1000]) as usize,
             max_finished: rng.pick(&[0, 3, 1000, 1000]) as usize,
+            days: if rates[Fault::ShortAge as usize] > 0 { 0 } else { 30 },
             rates,
         }
     }

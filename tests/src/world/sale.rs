@@ -4,6 +4,7 @@ use iso8583::Kind;
 use switch_core::Key;
 
 use super::{
+    claims::Plan,
     coverage::Sit,
     edge,
     event::{Ev, Timer},
@@ -11,20 +12,30 @@ use super::{
     network::Conn,
     options::{Fault, MS, SEC},
     state::World,
+    trade,
 };
 
 impl World {
     pub(super) fn next_sale(&mut self, terminal: usize) {
+        self.begin_sale(terminal, None);
+    }
+
+    /// Begins a sale, or something about the sale `of`.
+    pub(super) fn begin_sale(&mut self, terminal: usize, of: Option<usize>) {
         let t = &mut self.terminals[terminal];
         if t.off || t.gone || t.current.is_some() || self.healing || t.left == 0 {
             return;
         }
         t.left -= 1;
-        let reused = self.reused(terminal);
-        let sale = self.new_sale(terminal, reused);
+        let reused = if of.is_some() { None } else { self.reused(terminal) };
+        let claims =
+            reused.is_none() && (of.is_some() || self.rng.chance(self.opts.rate(Fault::Claims)));
+        let plan = if claims { self.plan_claim(terminal, of) } else { None };
+        let sale = self.new_sale(terminal, reused, plan);
         self.terminals[terminal].current = Some(sale);
         self.totals.sales += 1;
-        if reused.is_none() && self.rng.chance(self.opts.rate(Fault::Stranger)) {
+        let reversed = trade::is_reversed(self.ledgers.sales[sale].kind);
+        if reused.is_none() && reversed && self.rng.chance(self.opts.rate(Fault::Stranger)) {
             return self.name_another(sale);
         }
         self.send(sale, false, false);
@@ -68,23 +79,45 @@ impl World {
         self.rng.chance(self.opts.rate(Fault::StanReuse)).then_some(last)
     }
 
-    fn new_sale(&mut self, terminal: usize, reused: Option<usize>) -> usize {
+    fn other_kind(&mut self) -> Kind {
+        self.rng.pick(&[
+            Kind::PreAuthorisation,
+            Kind::PreAuthorisation,
+            Kind::Instalment,
+            Kind::OfflineSale,
+            Kind::OfflineUpload,
+        ])
+    }
+
+    fn new_sale(&mut self, terminal: usize, reused: Option<usize>, plan: Option<Plan>) -> usize {
         let t = &mut self.terminals[terminal];
         let stan = t.next_stan;
         t.next_stan += 1;
         let kind = if self.rng.chance(80) { Kind::BalanceEnquiry } else { Kind::Purchase };
+        let other = plan.is_none() && self.rng.chance(self.opts.rate(Fault::OtherKinds));
+        let kind = if other { self.other_kind() } else { kind };
         let number = self.ledgers.sales.len();
         let (mut kind, mut stan) = (kind, stan);
+        let (mut about, mut original) = (None, None);
         let mut price = 1_000 + number as i64 * 7;
         if let Some(old) = reused {
             let old = &self.ledgers.sales[old];
             (kind, stan) = (old.kind, old.stan);
+            (about, original) = (old.about.clone(), old.original);
             if !self.store.within_horizon(old.day, self.now) && self.rng.chance(500) {
                 price = old.amount;
             }
         }
-        let amount = if kind == Kind::Purchase { price } else { 0 };
-        let issuer = self.rng.below(self.issuers.len() as u64) as usize;
+        let mut amount = if trade::has_amount(kind) { price } else { 0 };
+        let mut issuer = self.rng.below(self.issuers.len() as u64) as usize;
+        let mut card = self.rng.below(200) as u8;
+        if let Some(plan) = plan {
+            (kind, amount, card, issuer) = (plan.kind, plan.amount, plan.card, plan.issuer);
+            (about, original) = (Some(plan.about), Some(plan.original));
+        }
+        if let Some(original) = original {
+            self.ledgers.sales[original].claims.push(number);
+        }
         self.ledgers.sales.push(Sale {
             terminal,
             issuer,
@@ -92,8 +125,12 @@ impl World {
             stan,
             kind,
             amount,
-            card: self.rng.below(200) as u8,
-            takes_partial: self.rng.chance(500),
+            card,
+            takes_partial: self.rng.chance(500) && kind == Kind::Purchase,
+            about,
+            original,
+            claims: Vec::new(),
+            vain: false,
             day: self.store.today,
             belief: Belief::Unknown,
             sent: 0,
@@ -121,7 +158,9 @@ impl World {
             (Fault::HangUp, Timer::HangUp, 1_500 * MS),
             (Fault::Vanish, Timer::Vanish, 3 * SEC),
         ] {
-            if self.rng.chance(self.opts.rate(fault)) {
+            let never =
+                what == Timer::Reverse && !trade::is_reversed(self.ledgers.sales[sale].kind);
+            if self.rng.chance(self.opts.rate(fault)) && !never {
                 // most of it happens in the few milliseconds that matter
                 let scale = self.rng.pick(&[1, 10, 300]);
                 let after = self.rng.range(1, (most / scale).max(2));

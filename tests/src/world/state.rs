@@ -118,6 +118,7 @@ impl World {
             (Fault::IssuerRestart, Trouble::IssuerRestart),
             (Fault::WallJump, Trouble::WallJump),
             (Fault::Reload, Trouble::Reload),
+            (Fault::Settle, Trouble::Settle),
         ] {
             for _ in 0..self.opts.rate(fault) {
                 let at = SEC + self.rng.below(span);
@@ -146,6 +147,8 @@ impl World {
     fn dispatch(&mut self, ev: Ev) {
         match ev {
             Ev::NextSale(terminal) => self.next_sale(terminal),
+            Ev::Claim { terminal, original } => self.begin_sale(terminal, Some(original)),
+            Ev::ReverseClaimed(sale) => self.reverse_claimed(sale),
             Ev::Timer { sale, turn, what } => self.terminal_timer(sale, turn, what),
             Ev::Boot(terminal) => self.boot(terminal),
             Ev::Reply { conn, n, reply } => self.reply_arrives(conn, n, reply),
@@ -164,6 +167,9 @@ impl World {
             Ev::Begin(statement) => self.statement_begin(statement),
             Ev::Commit(statement) => self.statement_commit(statement),
             Ev::Read { node, life, read } => self.read_row(node, life, read),
+            Ev::Find { node, life, key, named, kinds } => {
+                self.find_original(node, life, key, named, kinds);
+            }
             Ev::Draw { node, life } => self.draw_numbers(node, life),
             Ev::TryOps => self.try_ops(),
             Ev::Trouble(trouble) => self.trouble(trouble),
@@ -225,6 +231,11 @@ impl World {
         self.issuers[issuer].name(issuer)
     }
 
+    /// Whether this issuer takes a repeated advice for the same.
+    pub(super) fn repeats_advices(&self, issuer: usize) -> bool {
+        !(self.opts.has(Fault::OneCopy) && issuer + 1 == self.issuers.len())
+    }
+
     pub(super) fn engine_config(&self, node: usize, epoch: i32) -> EngineConfig {
         let code = |text: &str| Code::new(text).unwrap_or(Code::APPROVED);
         let known = if self.nodes[node].one_issuer { 1 } else { self.issuers.len() };
@@ -242,7 +253,7 @@ impl World {
                     max_in_flight: 100,
                     final_codes: vec![code("00"), code("25")],
                 },
-                repeats_advices: true,
+                repeats_advices: self.repeats_advices(issuer),
             })
             .collect();
         EngineConfig {

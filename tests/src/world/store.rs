@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use switch_core::{
-    CaseKind, Change, Commit, Day, Epoch, Found, Key, NodeNo, NumberBlock, Obligation,
-    ObligationStatus, Persisted, Progress, Record, RecordId, Row, TxnId,
+    CaseKind, Change, Claim, ClaimEnd, ClaimIntent, ClaimStatus, Commit, Day, Epoch, Found, Key,
+    Named, NodeNo, NumberBlock, Obligation, ObligationStatus, Persisted, Progress, Record,
+    RecordId, Row, RowState, TxnId,
 };
 
 /// A row of the table `fence`, and who holds it shared.
@@ -58,6 +59,8 @@ pub(super) struct Applied {
     /// Whether the row was written (else only the obligation).
     pub(super) row: bool,
     pub(super) status_before: Option<ObligationStatus>,
+    /// The original whose row changed with it.
+    pub(super) original: Option<TxnId>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +68,11 @@ pub(super) struct Store {
     pub(super) rows: BTreeMap<(Day, Key), Row>,
     pub(super) by_id: BTreeMap<TxnId, (Day, Key)>,
     pub(super) obligations: BTreeMap<TxnId, Obligation>,
+    /// Claims on originals, by the transaction that makes them; and by original, in order.
+    pub(super) claims: BTreeMap<TxnId, Claim>,
+    pub(super) claims_of: BTreeMap<TxnId, Vec<TxnId>>,
+    /// Transactions whose batch was closed.
+    pub(super) settled: BTreeSet<TxnId>,
     pub(super) cases: BTreeSet<(TxnId, CaseKind)>,
     pub(super) notes: u64,
     /// Transactions that were ever durably approved.
@@ -103,7 +111,7 @@ impl Store {
         Box::new(Found {
             row: row.clone(),
             obligation: self.obligations.get(&row.id).cloned(),
-            claim: None,
+            claim: self.claims.get(&row.id).copied(),
             within_horizon: self.within_horizon(row.day, now),
         })
     }
@@ -112,6 +120,11 @@ impl Store {
     pub(super) fn read_key(&self, key: Key, now: u64) -> Option<Box<Found>> {
         let former = self.former_day(now).and_then(|day| self.rows.get(&(day, key)));
         self.rows.get(&(self.today, key)).or(former).map(|row| self.found(row, now))
+    }
+
+    /// The newest transaction under this key.
+    pub(super) fn by_key(&self, key: Key) -> Option<TxnId> {
+        (0..=self.today.0).rev().find_map(|day| self.rows.get(&(Day(day), key))).map(|row| row.id)
     }
 
     /// The newest row under this key of any day.
@@ -187,7 +200,7 @@ impl Store {
     ) -> (Persisted, Option<Applied>) {
         match record {
             Record::Intent(row) => self.insert(*row, commit, now),
-            Record::Claim(claim) => self.insert(claim.row, commit, now),
+            Record::Claim(claim) => self.claim(*claim, commit, now),
             Record::Change(change) => self.change(*change, by, commit, now),
             Record::Progress(progress) => self.progress(progress, by, commit, now),
             Record::Case(case) => {
@@ -211,8 +224,84 @@ impl Store {
         self.rows.insert((row.day, row.key), row);
         (
             Persisted::Applied(commit),
-            Some(Applied { id, before: None, row: true, status_before: None }),
+            Some(Applied { id, before: None, row: true, status_before: None, original: None }),
         )
+    }
+
+    /// The intent and its claim, or neither.
+    fn claim(
+        &mut self,
+        claim: ClaimIntent,
+        commit: Commit,
+        now: u64,
+    ) -> (Persisted, Option<Applied>) {
+        if let Some(found) = self.read_key(claim.row.key, now) {
+            return (Persisted::Lost(Some(found)), None);
+        }
+        let free = |row: &&mut Row| {
+            row.id == claim.original
+                && row.version == claim.version
+                && row.state == RowState::Approved
+                && row.claiming.is_none()
+        };
+        let Some(original) = self.rows.get_mut(&(claim.day, claim.key)).filter(free) else {
+            return (Persisted::Lost(None), None);
+        };
+        let id = claim.row.id;
+        original.version += 1;
+        original.change = claim.row.change;
+        original.claiming = Some(id);
+        let held = Claim {
+            original: claim.original,
+            key: claim.key,
+            day: claim.day,
+            amount: claim.amount,
+            status: ClaimStatus::Open,
+        };
+        self.claims.insert(id, held);
+        self.claims_of.entry(claim.original).or_default().push(id);
+        let (result, applied) = self.insert(claim.row, commit, now);
+        (result, applied.map(|applied| Applied { original: Some(claim.original), ..applied }))
+    }
+
+    /// The end of a claim, and its original's row with it.
+    fn end_claim(&mut self, id: TxnId, end: &ClaimEnd, mark: u64) -> Option<TxnId> {
+        let claim = self.claims.get_mut(&id).filter(|claim| claim.status == end.from)?;
+        claim.status = end.to;
+        let original = self.rows.get_mut(&(end.day, claim.key))?;
+        if original.id == claim.original {
+            original.claimed += end.taken;
+            original.claiming = original.claiming.filter(|open| *open != id);
+            original.version += 1;
+            original.change = mark;
+        }
+        Some(original.id)
+    }
+
+    /// The original that is named so: as the edge looks for it.
+    pub(super) fn find(
+        &self,
+        key: Key,
+        named: Named,
+        kinds: &[iso8583::Kind],
+        now: u64,
+    ) -> Option<Box<Found>> {
+        match named {
+            Named::Trace { batch, stan } => kinds
+                .iter()
+                .filter_map(|kind| {
+                    self.read_any_day(Key::new(key.terminal(), batch, stan, *kind), now)
+                })
+                .max_by_key(|found| (found.row.day, found.row.id)),
+            Named::Number(id) => self.read_id(id, now),
+            Named::Authorisation { card, code, date: _ } => self
+                .rows
+                .values()
+                .filter(|row| row.card.hash == card && kinds.contains(&row.kind))
+                .filter(|row| super::edge::authorisation_of(row) == Some(code))
+                .max_by_key(|row| row.id)
+                .map(|row| self.found(row, now)),
+        }
     }
 
     fn change(
@@ -231,7 +320,8 @@ impl Store {
             return (Persisted::Lost(Some(self.found(&stored, now))), None);
         }
         let id = change.row.id;
-        let before = std::mem::replace(stored, change.row);
+        let (claimed, claiming, mark) = (stored.claimed, stored.claiming, change.row.change);
+        let before = std::mem::replace(stored, Row { claimed, claiming, ..change.row });
         let status_before = self.obligations.get(&id).map(|o| o.status);
         if let Some(write) = change.obligation {
             let obligation = self.obligations.entry(id).or_insert(Obligation {
@@ -253,9 +343,10 @@ impl Store {
         if let Some(case) = change.case {
             self.cases.insert((case.id, case.kind));
         }
+        let original = change.claim.and_then(|end| self.end_claim(id, &end, mark));
         (
             Persisted::Applied(commit),
-            Some(Applied { id, before: Some(before), row: true, status_before }),
+            Some(Applied { id, before: Some(before), row: true, status_before, original }),
         )
     }
 
@@ -275,7 +366,7 @@ impl Store {
                 let id = progress.id;
                 (
                     Persisted::Applied(commit),
-                    Some(Applied { id, before: None, row: false, status_before }),
+                    Some(Applied { id, before: None, row: false, status_before, original: None }),
                 )
             }
             _ => (Persisted::Lost(self.read_id(progress.id, now)), None),

@@ -1,13 +1,13 @@
 //! Terminals: they sell, wait, repeat, reverse, lose power, come back late or never; their journal is the ledger T.
 
-use iso8583::Kind;
-
 use super::{
+    claims::is_contested,
     coverage::Sit,
     event::{Ev, Proc, ReplyMsg, TermMsg, Timer},
     ledger::Belief,
     options::{Fault, MS, SEC},
     state::World,
+    trade,
 };
 
 #[derive(Debug)]
@@ -62,7 +62,9 @@ impl World {
     ) {
         let s = &mut self.ledgers.sales[sale];
         let terminal = s.terminal;
-        if reversal {
+        if reversal && trade::is_advice(s.kind) {
+            s.vain = true;
+        } else if reversal {
             s.asked_reversal = true;
             self.totals.terminal_reversals += 1;
         } else {
@@ -84,7 +86,9 @@ impl World {
         if !reversal && !self.healing && self.rng.chance(self.opts.rate(Fault::TerminalStall) / 2) {
             self.conns[conn].up.stalled_until = self.now + self.rng.range(1, 4_000) * MS;
         }
-        self.conn_up(conn, TermMsg { sale, reversal, names });
+        let copy = !reversal && self.ledgers.sales[sale].sent > 1;
+        let other_batch = copy && self.rng.chance(self.opts.rate(Fault::OtherBatch));
+        self.conn_up(conn, TermMsg { sale, reversal, names, other_batch });
     }
 
     fn is_open(&self, conn: usize) -> bool {
@@ -161,7 +165,19 @@ impl World {
             return self.next_turn(sale, after);
         }
         let repeats = self.terminals[terminal].repeats || self.opts.has(Fault::Repeater);
-        let reverse = asked || !repeats || tries > 3 || !self.may_repeat(sale);
+        let advice = trade::is_advice(self.ledgers.sales[sale].kind);
+        // its reversal waits for the end of a claim that a person must end
+        let stuck = tries > 12 && is_contested(&self.ledgers.sales[sale]);
+        if stuck || (advice && (tries > 8 || !self.may_repeat(sale))) {
+            // neither a copy nor a reversal helps: it is left to the settlement
+            self.ledgers.sales[sale].vanished = true;
+            return self.resolved(sale);
+        }
+        if advice && self.rng.chance(self.opts.rate(Fault::VainReversal)) {
+            self.hit(Sit::AdviceReversed);
+            self.send(sale, true, true);
+        }
+        let reverse = !advice && (asked || !repeats || tries > 3 || !self.may_repeat(sale));
         let other = self.rng.chance(300);
         self.send(sale, reverse, other);
         let wait = if tries % 4 == 3 { 120 } else { 20 + 20 * u64::from(tries % 3) };
@@ -254,12 +270,12 @@ impl World {
             return;
         }
         // refusals that are given without knowing the identity say nothing of copies before (M15, M16)
-        let guess = matches!(reply.code.as_str(), "91" | "94" | "96");
+        let guess = matches!(reply.code.as_str(), "77" | "91" | "94" | "96");
         if guess && s.sent > s.answered {
             return;
         }
         s.belief = if reply.approved { Belief::Approved(reply) } else { Belief::Declined };
-        let approved = reply.approved && s.kind == Kind::Purchase;
+        let approved = reply.approved && trade::is_reversed(s.kind);
         if approved && !self.healing && self.rng.chance(self.opts.rate(Fault::ReverseAfter)) {
             self.hit(Sit::ReversedAfterApproval);
             let after = self.rng.pick(&[10 * MS, SEC, 20 * SEC]);
@@ -272,6 +288,14 @@ impl World {
 
     fn reversal_answered(&mut self, sale: usize, reply: &ReplyMsg) {
         let s = &mut self.ledgers.sales[sale];
+        if s.vain {
+            if reply.code.as_str() != "25" {
+                self.broken("C5", || {
+                    format!("the reversal of advice {sale} is answered {reply:?}")
+                });
+            }
+            return;
+        }
         match reply.code.as_str() {
             "00" => s.belief = Belief::Reversed,
             // another sale stands under the identity: nothing of this one

@@ -45,6 +45,7 @@ impl World {
                 let one = self.rng.chance(600);
                 self.reload(node, one);
             }
+            Trouble::Settle => self.settle_batch(),
             Trouble::CutOver => {
                 self.store.ops.push(Op::CutOver);
                 self.agenda.add(self.now, Ev::TryOps);
@@ -59,6 +60,9 @@ impl World {
             let config = self.engine_config(node, self.nodes[node].epoch);
             if let Some(engine) = self.nodes[node].engine.as_mut() {
                 engine.reconfigure(config);
+            }
+            if !self.nodes[node].paused {
+                self.perform_all(node);
             }
             self.hit(Sit::Reloaded);
         }
@@ -188,7 +192,7 @@ impl World {
                 node.engine.as_ref().is_some_and(|engine| engine.is_idle() && !node.paused)
                     && node.accepting
             })
-            && !self.store.obligations.values().any(is_open)
+            && !self.store.obligations.values().any(|o| is_open(o) && !self.is_parked(o.id))
             && !self.store.rows.values().any(|row| row.state.is_in_flight())
     }
 

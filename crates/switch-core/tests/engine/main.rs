@@ -1,5 +1,6 @@
 //! Table tests of the engine, the published transition table, and the proof that proofs cannot be made outside.
 
+mod claims;
 mod money;
 mod proofs;
 mod rig;

@@ -31,6 +31,9 @@ pub(crate) struct Rig {
     pub(crate) days_old: u32,
     /// Whether the next look for an original fails.
     pub(crate) original_fails: bool,
+    /// Whether looks for originals wait, and those that do.
+    pub(crate) hold_originals: bool,
+    originals: Vec<(Key, Named, Arc<[Kind]>)>,
 }
 
 pub(crate) fn key() -> Key {
@@ -83,6 +86,8 @@ impl Rig {
             settled: false,
             days_old: 0,
             original_fails: false,
+            hold_originals: false,
+            originals: Vec::new(),
         };
         rig.number_from(1);
         rig.log.clear();
@@ -94,6 +99,38 @@ impl Rig {
         let config =
             EngineConfig { issuers: vec![policy()], max_store_lag, ..EngineConfig::default() };
         self.engine.reconfigure(config);
+    }
+
+    /// Its issuer takes no repeats of an advice. Where others are named, only they are configured.
+    pub(crate) fn take_no_repeats(&mut self, others: &[&str]) {
+        let own = IssuerPolicy { repeats_advices: false, ..policy() };
+        let others: Vec<IssuerPolicy> =
+            others.iter().map(|name| IssuerPolicy { name: Arc::from(*name), ..policy() }).collect();
+        let issuers = if others.is_empty() { vec![own] } else { others };
+        self.engine.reconfigure(EngineConfig { issuers, ..EngineConfig::default() });
+        self.perform();
+    }
+
+    /// The process ends, and another comes that knows no issuer: what is open is told to it.
+    pub(crate) fn restart(self) -> Self {
+        let mut heir = Self {
+            engine: Engine::new(EngineConfig {
+                epoch: switch_core::Epoch(2),
+                ..EngineConfig::default()
+            }),
+            held: Vec::new(),
+            log: Vec::new(),
+            reads: Vec::new(),
+            ..self
+        };
+        let open = |found: &&Found| {
+            let owed = found.obligation.as_ref().map(|known| known.status);
+            found.row.state.is_in_flight() || owed == Some(switch_core::ObligationStatus::Owed)
+        };
+        for found in heir.rows.values().filter(open).cloned().collect::<Vec<_>>() {
+            heir.tell(Event::Recovered(Box::new(found)));
+        }
+        heir
     }
 
     /// Numbers were drawn.
@@ -173,8 +210,12 @@ impl Rig {
                 }
                 Effect::FindOriginal { key, named, kinds } => {
                     self.log.push("find original".to_owned());
-                    let original = self.original(named, &kinds);
-                    self.engine.handle(self.now, Event::OriginalRead { key, original });
+                    if self.hold_originals {
+                        self.originals.push((key, named, kinds));
+                    } else {
+                        let original = self.original(named, &kinds);
+                        self.engine.handle(self.now, Event::OriginalRead { key, original });
+                    }
                 }
                 Effect::Forward(forward) => self.log.push(format!("forward to {}", forward.issuer)),
                 Effect::Reverse(out) => {
@@ -187,8 +228,9 @@ impl Rig {
                 Effect::Reply { ask, reply } => {
                     let text = match reply {
                         Reply::Approved { outcome, .. } => {
-                            let code =
-                                outcome.code.map_or("00".to_owned(), |code| code.to_string());
+                            let code = outcome
+                                .code
+                                .map_or_else(|| "00".to_owned(), |code| code.to_string());
                             format!("approve {} ({code})", ask.0)
                         }
                         Reply::Refused(outcome) | Reply::Shed(outcome) => {
@@ -396,7 +438,31 @@ impl Rig {
         u32::from_be_bytes([0, bytes[11], bytes[12], bytes[13]])
     }
 
+    /// Looks for the originals that wait.
+    pub(crate) fn find_originals(&mut self) {
+        self.hold_originals = false;
+        for (key, named, kinds) in std::mem::take(&mut self.originals) {
+            let original = self.original(named, &kinds);
+            self.tell(Event::OriginalRead { key, original });
+        }
+    }
+
     /// A request of the focus about another: `named`, of these kinds, taking `takes` of it.
+    pub(crate) fn about(
+        &self,
+        ask: u64,
+        amount: i64,
+        named: Named,
+        kinds: &[Kind],
+        takes: Takes,
+    ) -> Request {
+        let days = (takes == Takes::Part).then_some(30);
+        let original =
+            ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
+        Request { amount, original: Some(Box::new(original)), ..self.request(ask) }
+    }
+
+    /// The same, and it is asked.
     pub(crate) fn ask_about(
         &mut self,
         ask: u64,
@@ -404,11 +470,8 @@ impl Rig {
         named: Named,
         kinds: &[Kind],
         takes: Takes,
-        days: Option<u16>,
     ) {
-        let original =
-            ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
-        let request = Request { amount, original: Some(Box::new(original)), ..self.request(ask) };
+        let request = self.about(ask, amount, named, kinds, takes);
         self.tell(Event::Request(Box::new(request)));
     }
 

@@ -2,7 +2,8 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
-use switch_core::{Event, Persisted, Unsent};
+use iso8583::Kind;
+use switch_core::{Event, Key, Named, Persisted, Takes, TerminalKey, Unsent};
 
 use crate::rig::{Rig, key};
 
@@ -92,7 +93,85 @@ const STATES: &[(&str, Step)] = &[
         rig.reverse(2, 100);
     }),
     ("(reversed before arrival)", |rig| rig.reverse(1, 100)),
+    ("Looking, for the original of a void", |rig| {
+        rig.hold_originals = true;
+        void(rig);
+    }),
+    ("Recording, the claim of a void", |rig| {
+        rig.hold = true;
+        void(rig);
+        rig.hold = false;
+    }),
+    ("AwaitingIssuer, with the claim of a void", voiding),
+    ("Approved, a void whose claim stands", |rig| {
+        voiding(rig);
+        rig.answered("00");
+    }),
+    ("TimedOut, a void whose claim is open", |rig| {
+        voiding(rig);
+        rig.pass(Duration::from_secs(15));
+        rig.reversal_written();
+    }),
+    ("Undone, a void whose claim stood", |rig| {
+        voiding(rig);
+        rig.answered("00");
+        rig.taken(1);
+        rig.reverse(2, 100);
+        rig.reversal_written();
+    }),
+    ("Approved, the original of an open void", |rig| {
+        voiding(rig);
+        rig.focus = key();
+        rig.reverse(2, 100);
+    }),
+    ("AwaitingIssuer, of an advice", advised),
+    ("Accepted", |rig| {
+        advised(rig);
+        rig.pass(Duration::from_secs(15));
+        rig.reversal_written();
+    }),
+    ("Accepted, never sent", |rig| {
+        rig.focus = Key::new(TerminalKey([1; 8]), 1, 44, Kind::OfflineSale);
+        rig.buy(1);
+        let id = rig.id();
+        rig.tell(Event::NeverSent { id, why: Unsent::NoLink });
+    }),
+    ("Accepted, at an issuer that takes no repeats", |rig| {
+        rig.take_no_repeats(&[]);
+        advised(rig);
+        rig.pass(Duration::from_secs(15));
+    }),
+    ("Disputed", |rig| {
+        advised(rig);
+        rig.pass(Duration::from_secs(15));
+        rig.reversal_written();
+        rig.answered("51");
+    }),
 ];
+
+/// A sale that its terminal has, and its void, asked for.
+fn void(rig: &mut Rig) {
+    let (hold, held) = (std::mem::take(&mut rig.hold), rig.hold_originals);
+    rig.buy(1);
+    rig.written();
+    rig.answered("00");
+    rig.taken(1);
+    (rig.hold, rig.hold_originals) = (hold, held);
+    rig.focus = Key::new(TerminalKey([1; 8]), 1, 43, Kind::Void);
+    let sale = Named::Trace { batch: 1, stan: 42 };
+    rig.ask_about(1, 100, sale, &[Kind::Purchase], Takes::Equal);
+}
+
+fn voiding(rig: &mut Rig) {
+    void(rig);
+    rig.written();
+}
+
+fn advised(rig: &mut Rig) {
+    rig.focus = Key::new(TerminalKey([1; 8]), 1, 44, Kind::OfflineSale);
+    rig.buy(1);
+    rig.written();
+}
 
 /// Each event.
 const EVENTS: &[(&str, Step)] = &[
@@ -107,6 +186,7 @@ const EVENTS: &[(&str, Step)] = &[
     ("record applied", |rig| rig.release()),
     ("record failed", |rig| rig.end_held(&Persisted::Failed)),
     ("record unknown", |rig| rig.end_held(&Persisted::Unknown)),
+    ("original read", |rig| rig.find_originals()),
     ("row read", |rig| {
         for read in std::mem::take(&mut rig.reads) {
             rig.answer_read(read);
@@ -141,7 +221,7 @@ const EVENTS: &[(&str, Step)] = &[
     ("reversal answered 96", |rig| rig.reversal_answered("96")),
     ("store down", |rig| rig.tell(Event::StoreDown)),
     ("recovery tells it", |rig| {
-        if let Some(found) = rig.rows.get(&key()).cloned() {
+        if let Some(found) = rig.rows.get(&rig.focus).cloned() {
             rig.tell(Event::Recovered(Box::new(found)));
         }
     }),
