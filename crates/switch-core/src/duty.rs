@@ -14,6 +14,8 @@ use crate::{
 
 /// Twice the time-out of an issuer whose time-out is not known: long enough for any.
 const UNKNOWN_TWICE: Duration = Duration::from_secs(120);
+/// After so long a first copy that was handed to a link is written, or never will be (M1).
+const FIRST_COPY: Duration = Duration::from_secs(6);
 /// One in so many is of the backlog, however many first attempts there are: repeats do not starve.
 const BACKLOG_EVERY: u32 = 8;
 /// Reversals that may always be out at an issuer, however far behind the store is.
@@ -186,7 +188,13 @@ impl Txn {
             Exchange::Unsent | Exchange::Handed => now.mono,
         };
         self.duty.not_found_counts_from = Some(written.plus(twice));
-        self.queue(turn, core);
+        if self.is_delivered() && self.exchange == Exchange::Handed {
+            // a drain concluded it: its first copy may still be written, and no other goes beside that
+            let at = now.mono.plus(twice.max(FIRST_COPY));
+            self.set_sending(Sending::Due(at), core);
+        } else {
+            self.queue(turn, core);
+        }
         if let Some(said) = self.answered.take() {
             self.on_delivery_answer(now, said, core);
         }

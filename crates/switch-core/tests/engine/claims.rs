@@ -292,6 +292,20 @@ fn m9_an_advice_that_is_taken_while_its_refusal_is_written_is_a_case_of_its_own(
 }
 
 #[test]
+fn m12_no_copy_goes_beside_a_first_that_a_link_still_holds() {
+    let mut rig = Rig::new();
+    rig.focus = of(Kind::OfflineSale, 43);
+    rig.buy(2);
+    rig.look();
+    rig.tell(Event::Drain);
+    assert_eq!(
+        rig.look(),
+        "change to accepted, Owed, approve 2 (00)",
+        "handed to a link, not written"
+    );
+}
+
+#[test]
 fn m12_an_advice_that_was_taken_is_not_refused_after_all() {
     let mut rig = Rig::new();
     rig.focus = of(Kind::OfflineSale, 43);
