@@ -103,6 +103,7 @@ impl Book {
             entry.reversals += 1;
         } else {
             entry.copies += 1;
+            entry.unmarked += u32::from(!incoming.mti.is_repeat());
         }
     }
 
@@ -179,6 +180,7 @@ impl Book {
             currency: incoming.currency,
             card: incoming.card,
             copies: entry.copies + u32::from(!noted),
+            unmarked: entry.unmarked + u32::from(!noted && !incoming.mti.is_repeat()),
             ..*entry
         };
         if approved {
@@ -268,6 +270,9 @@ impl Book {
         let first =
             (entry.copies == 0 || (noted && entry.copies == 1)) && entry.state != State::Declined;
         entry.copies += u32::from(!noted);
+        // The first copy of an advice may come behind its repeats.
+        let is_second = !is_advice(incoming) || entry.unmarked > u32::from(noted);
+        entry.unmarked += u32::from(!noted && !incoming.mti.is_repeat());
         let entry = *entry;
         let other = entry.terminal != incoming.terminal
             || (!reversed_first && entry.state != State::Lost && entry.asked != incoming.amount);
@@ -279,7 +284,7 @@ impl Book {
         }
         if !(first && matches!(entry.state, State::Lost | State::ReversedFirst)) {
             let marked = incoming.mti.is_repeat() && is_advice(incoming);
-            let event = if incoming.numbered && !marked {
+            let event = if incoming.numbered && !marked && is_second {
                 self.postings.duplicates += 1;
                 "duplicate"
             } else {

@@ -52,6 +52,8 @@ pub(super) struct Entry {
     pub(super) card: [u8; 16],
     /// Requests and reversals that came.
     pub(super) copies: u32,
+    /// Of the requests those that were not marked as repeats: a marked one may overtake the first.
+    pub(super) unmarked: u32,
     pub(super) reversals: u32,
 }
 
@@ -79,6 +81,7 @@ impl Entry {
             currency: incoming.currency,
             card: incoming.card,
             copies: 0,
+            unmarked: 0,
             reversals: 0,
         }
     }

@@ -136,6 +136,7 @@ fn entry(line: &Line<'_>) -> Entry {
         currency: Text::new(&line.currency),
         card: from_hex(&line.pan_hash),
         copies: 0,
+        unmarked: 0,
         reversals: 0,
     }
 }
