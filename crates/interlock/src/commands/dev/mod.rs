@@ -8,7 +8,7 @@ use std::{process::ExitCode, sync::Arc, thread, time::Duration};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sim::{
-    bench::{Arrivals, BenchOptions, Faults, Live, Mix, Pace, Rates, run as run_bench},
+    bench::{Arrivals, BenchOptions, Faults, Kinds, Live, Mix, Pace, Rates, run as run_bench},
     issuer::{Issuer, IssuerError, IssuerOptions, Script},
 };
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,22 @@ do = "delay"
 for = "300ms"
 every = 5
 "#;
+
+/// What terminals ask for, by weight: sales first of all, and now and then something about an earlier one.
+const KINDS: [(&str, u32); 12] = [
+    ("purchase", 80),
+    ("balance-enquiry", 2),
+    ("void", 4),
+    ("refund", 4),
+    ("pre-authorisation", 4),
+    ("pre-authorisation-void", 1),
+    ("completion", 2),
+    ("completion-advice", 1),
+    ("completion-void", 1),
+    ("instalment", 2),
+    ("offline-sale", 1),
+    ("tip", 2),
+];
 
 /// The names of the issuers, and the port that each prefers.
 const ISSUERS: [(&str, u16); 2] = [("unionpay", 9001), ("cards-intl", 9101)];
@@ -136,6 +152,7 @@ fn start_load(
         terminals: Some(64),
         timeout: Duration::from_secs(10),
         card_prefixes: ["62", "81", "4", "5"].map(str::to_owned).to_vec(),
+        kinds: Kinds(KINDS.map(|(kind, weight)| (kind.to_owned(), weight)).into()),
         faults: Faults {
             repeat: 0.02,
             impatient: 0.02,

@@ -71,7 +71,9 @@ undelivered_grace = "5s"
 "#
         );
         for (name, address) in issuers {
-            let prefixes = if *name == "unionpay" { r#""62", "81""# } else { r#""4", "5""# };
+            let own = *name == "unionpay";
+            let prefixes = if own { r#""62", "81""# } else { r#""4", "5""# };
+            let foreign = !own;
             text.push_str(&format!(
                 r#"
 [[issuer]]
@@ -79,6 +81,8 @@ name = "{name}"
 dialect = "iso87-ascii"
 endpoints = ["{address}"]
 timeout = "3s"
+foreign = {foreign}
+idempotent_advices = true
 reversal = {{ first = "1s", longest = "30s" }}
 
 [[route]]

@@ -40,8 +40,6 @@ impl Terminal {
         };
         let first_copy = self.sale.copies == 1 || self.sale.plan == Plan::Double;
         self.deadline = None;
-        self.sale.first = Some(answer);
-        self.sale.rrn = answer.rrn;
         let (latency, service) = (turn.now - self.sale.due, turn.now - self.sale.sent);
         floor.stats.borrow_mut().answered(latency, service, answer.code.as_str());
         let approved = is_approval(answer.code.as_str());
@@ -52,10 +50,13 @@ impl Terminal {
             _ => false,
         };
         if doubtful && is_notice(self.sale.kind) {
+            // No answer of the request's: its number says nothing either.
             self.unanswered(floor);
             self.reverse_or_free(turn);
             return;
         }
+        self.sale.first = Some(answer);
+        self.sale.rrn = answer.rrn;
         self.believe(floor, approved, &answer);
         if doubtful {
             self.sale.reason = "98";
