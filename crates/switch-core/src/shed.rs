@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use iso8583::Cause;
+use iso8583::{Cause, OnSilence};
 
 use crate::{
     Case, CaseKind, Effect, Engine, Key, Notice, Now, Outcome, Record, Reply, Row, RowState,
@@ -167,7 +167,11 @@ impl Engine {
             Persisted::Lost(Some(found)) => {
                 let state = found.row.state;
                 entry.written = !state.is_in_flight();
-                if state == RowState::Approved && found.row.id != entry.row.id {
+                let advice = found.row.kind.on_silence() == OnSilence::Deliver;
+                if advice && state.is_told_approved() {
+                    // M12: it was taken before; its terminal repeats it until it hears so
+                    self.shed.entries.remove(&key);
+                } else if state == RowState::Approved && found.row.id != entry.row.id {
                     let case =
                         Case { id: found.row.id, kind: CaseKind::ShedButApproved, at: now.wall };
                     self.core.case(case);

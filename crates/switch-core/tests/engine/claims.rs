@@ -413,3 +413,24 @@ fn m11_each_wrong_request_has_its_code() {
 fn sale(rig: &mut Rig) -> &mut switch_core::Row {
     &mut rig.rows.get_mut(&key()).expect("the sale").row
 }
+
+#[test]
+fn m12_an_advice_that_was_taken_before_it_was_shed_is_told_so() {
+    let mut first = Rig::new();
+    first.focus = of(Kind::OfflineSale, 43);
+    first.buy(1);
+    first.written();
+    first.answered("00");
+    let mut rig = Rig::new();
+    rig.focus = first.focus;
+    rig.rows = first.rows;
+    rig.tell(Event::StoreDown);
+    rig.buy(2);
+    rig.buy(3);
+    assert_eq!(rig.look(), "refuse 2 (system-down), refuse 3 (system-down)");
+    rig.tell(Event::StoreUp);
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.look(), "insert never sent", "and lost: it stands");
+    rig.buy(4);
+    assert_eq!(rig.look(), "insert in flight, change to approved, approve 4 (00)");
+}
