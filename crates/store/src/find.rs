@@ -154,6 +154,37 @@ macro_rules! finders {
                 super::read::found(&rows, self.horizon.get())
             }
 
+            pub(crate) async fn read_of_card(
+                &self,
+                card_hash: [u8; 16],
+                kinds: &[switch_core::Kind],
+                from: switch_core::Day,
+            ) -> Result<Vec<switch_core::Found>, crate::StoreError> {
+                let statement = format!(
+                    "SELECT {} FROM txn t {} WHERE t.card_hash = $1 AND {} AND t.day >= $2 \
+                     ORDER BY t.id DESC LIMIT $3",
+                    crate::image::FOUND,
+                    crate::image::BESIDE,
+                    crate::originals::is_of(kinds)
+                );
+                let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+                    .bind(card_hash.to_vec())
+                    .bind(from.0)
+                    .bind(crate::originals::MOST)
+                    .fetch_all(&self.$pool)
+                    .await?;
+                super::read::found(&rows, self.horizon.get())
+            }
+
+            pub(crate) async fn claims_of(
+                &self,
+                original: switch_core::TxnId,
+            ) -> Result<Vec<crate::originals::ClaimRow>, crate::StoreError> {
+                let claims = sqlx::query_as(crate::originals::CLAIMS_OF)
+                    .bind(crate::image::long(original.0));
+                Ok(claims.fetch_all(&self.$pool).await?)
+            }
+
             pub(crate) async fn owed_list(
                 &self,
                 status: Option<switch_core::ObligationStatus>,

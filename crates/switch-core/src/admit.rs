@@ -70,9 +70,7 @@ impl Engine {
         let window = self.core.config.repeat_window;
         let Some(row) = self.finished.get(now, request.key, window) else { return false };
         if row.state.is_told_approved() {
-            let Some((row, claim)) = self.finished.remove(request.key) else { return false };
-            let claim = claim.filter(|_| !self.core.has(Bug::ClaimForgotten));
-            self.insert_txn(Txn::remembered(row, claim));
+            self.remember(request.key);
             let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
             if let Some(txn) = self.txns.get_mut(&request.key) {
                 txn.join(asker, &mut self.core);

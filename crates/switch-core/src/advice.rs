@@ -166,20 +166,13 @@ impl Txn {
         if self.adopt {
             return self.record_progress(now, core);
         }
-        if !self.owes(core) {
+        if !self.takes_up_duty(now, core) {
             return;
-        }
-        if self.duty.proof.is_none() {
-            // owed by an earlier life of this node: adopt it
-            self.adopt = true;
-            return self.record_progress(now, core);
         }
         if let Some(code) = self.duty.confirmed {
             self.record_delivered(now, code, core);
-        } else if std::mem::take(&mut self.duty.case) {
-            self.record_case(now, core);
-        } else if std::mem::take(&mut self.duty.progress) {
-            self.record_progress(now, core);
+        } else {
+            self.record_duty(now, core);
         }
     }
 

@@ -23,8 +23,6 @@ impl Engine {
         } else if txn.awaits_answer() {
             let conclusion = txn.judge(answer, &self.core);
             txn.decide(conclusion, &mut self.core);
-        } else if txn.is_delivered() {
-            txn.on_advice_answer(now, &answer, &mut self.core);
         } else {
             txn.on_late_answer(now, &answer, &mut self.core);
         }
@@ -61,12 +59,6 @@ impl Engine {
         if let Some(txn) = self.txns.get_mut(&key)
             && txn.row.id == answer.id
             && !txn.looking
-            && txn.is_delivered()
-        {
-            txn.on_advice_answer(now, answer, &mut self.core);
-        } else if let Some(txn) = self.txns.get_mut(&key)
-            && txn.row.id == answer.id
-            && !txn.looking
         {
             txn.on_late_answer(now, answer, &mut self.core);
         }
@@ -99,6 +91,9 @@ impl Txn {
 
     /// M9: recorded, never obeyed.
     fn on_late_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
+        if self.is_delivered() {
+            return self.on_advice_answer(now, answer, core);
+        }
         core.notice(Notice::LateAnswer(answer.issuer.clone()));
         if !self.durable {
             return;

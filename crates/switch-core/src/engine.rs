@@ -2,6 +2,7 @@
 
 use crate::{
     Effect, EngineConfig, Event, Found, Instant, Key, LinkId, Notice, Now, RecordId, TxnId, Wall,
+    bug::Bug,
     core::{Core, RecordFor, Timer},
     finished::Finished,
     late::LateReads,
@@ -256,6 +257,13 @@ impl Engine {
             let most = self.core.config.max_finished;
             self.finished.insert(now, txn.row, txn.claim, most);
         }
+    }
+
+    /// A finished transaction comes back to memory: with its claim, which a reversal would release (M11).
+    pub(crate) fn remember(&mut self, key: Key) {
+        let Some((row, claim)) = self.finished.remove(key) else { return };
+        let claim = claim.filter(|_| !self.core.has(Bug::ClaimForgotten));
+        self.insert_txn(Txn { claim, ..Txn::new(row, true, false) });
     }
 
     pub(crate) fn take_record(&mut self, record: RecordId) -> Option<RecordFor> {

@@ -279,8 +279,8 @@ impl ObligationCause {
     }
 }
 
-/// The duty to reverse one transaction, or to deliver it (M12), as the store has it: one a transaction, for ever. Its table holds all that the
-/// message needs, so that it outlives the leaf of its day (M4).
+/// The duty to reverse one transaction, or to deliver it (M12), as the store has it: one a transaction, for ever. Its table
+/// holds all that the message needs, so that it outlives the leaf of its day (M4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obligation {
     /// Of which transaction.

@@ -102,13 +102,8 @@ impl Txn {
             return self.record_late_approval(now, core);
         }
         self.late = 0;
-        if !self.owes(core) {
+        if !self.takes_up_duty(now, core) {
             return;
-        }
-        if self.duty.proof.is_none() {
-            // owed by an earlier life of this node: adopt it
-            self.adopt = true;
-            return self.record_progress(now, core);
         }
         if self.duty.confirmed.is_some() {
             self.record_release(now, ObligationStatus::Confirmed, core);
@@ -117,7 +112,27 @@ impl Txn {
             && self.duty.sending != Sending::Handed
         {
             self.record_release(now, ObligationStatus::Withdrawn, core);
-        } else if std::mem::take(&mut self.duty.case) {
+        } else {
+            self.record_duty(now, core);
+        }
+    }
+
+    /// Whether this life has something to send for it; what an earlier life of this node owed is adopted first (M14).
+    pub(crate) fn takes_up_duty(&mut self, now: Now, core: &mut Core) -> bool {
+        if !self.owes(core) {
+            return false;
+        }
+        if self.duty.proof.is_none() {
+            self.adopt = true;
+            self.record_progress(now, core);
+            return false;
+        }
+        true
+    }
+
+    /// Writes down what its sending came to: a case before its attempts.
+    pub(crate) fn record_duty(&mut self, now: Now, core: &mut Core) {
+        if std::mem::take(&mut self.duty.case) {
             self.record_case(now, core);
         } else if std::mem::take(&mut self.duty.progress) {
             self.record_progress(now, core);

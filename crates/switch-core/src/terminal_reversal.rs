@@ -3,7 +3,7 @@
 use iso8583::Cause;
 
 use crate::{
-    Effect, Engine, Found, Key, Now, Read, ReadFailed, ReversalRequest, RowState, TxnId, bug::Bug,
+    Effect, Engine, Found, Key, Now, Read, ReadFailed, ReversalRequest, RowState, TxnId,
     effect::Reply, txn::Txn,
 };
 
@@ -23,11 +23,8 @@ impl Engine {
             if !row.state.is_told_approved() {
                 return self.answer_finished_reversal(now, &request);
             }
-            if let Some((row, claim)) = self.finished.remove(key) {
-                let claim = claim.filter(|_| !self.core.has(Bug::ClaimForgotten));
-                self.insert_txn(Txn::remembered(row, claim));
-                return self.on_reversal(now, request);
-            }
+            self.remember(key);
+            return self.on_reversal(now, request);
         }
         // not in memory: its row is looked for in every day, since beyond the horizon the answer is 25
         let Some(id) = self.core.spare_number(now) else {

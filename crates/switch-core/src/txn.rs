@@ -247,11 +247,6 @@ impl Txn {
         }
     }
 
-    /// A finished transaction that comes back to memory: with its claim, which a reversal would release (M11).
-    pub(crate) fn remembered(row: Row, claim: Option<Claim>) -> Self {
-        Self { claim, ..Self::new(row, true, false) }
-    }
-
     /// A transaction found in the store.
     pub(crate) fn found(found: Found) -> Self {
         let mut txn = Self::new(found.row, true, false);

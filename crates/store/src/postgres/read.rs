@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, postgres::PgRow};
-use switch_core::{Day, Found, Key, Kind, TxnId};
+use switch_core::{Day, Found, Key, TxnId};
 
 use super::{PostgresStore, leaf};
 use crate::{
     LedgerRow, StoreError,
     horizon::{Horizon, SharedHorizon},
     image::{AFTER_FOUND, BESIDE, FOUND, array, image_of, long},
-    ledger, originals,
+    ledger,
 };
 
 image_of!(PgRow);
@@ -138,34 +138,6 @@ impl PostgresStore {
         }
         let rows = sqlx::query(BY_ID.as_str()).bind(long(id.0)).fetch_all(&self.pool).await?;
         Ok(found(&rows, horizon)?.pop())
-    }
-
-    pub(crate) async fn read_of_card(
-        &self,
-        card_hash: [u8; 16],
-        kinds: &[Kind],
-        from: Day,
-    ) -> Result<Vec<Found>, StoreError> {
-        let statement = format!(
-            "SELECT {FOUND} FROM txn t {BESIDE} WHERE t.card_hash = $1 AND {} AND t.day >= $2 \
-             ORDER BY t.id DESC LIMIT $3",
-            originals::is_of(kinds)
-        );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(card_hash.to_vec())
-            .bind(from.0)
-            .bind(originals::MOST)
-            .fetch_all(&self.pool)
-            .await?;
-        found(&rows, self.horizon.get())
-    }
-
-    pub(crate) async fn claims_of(
-        &self,
-        original: TxnId,
-    ) -> Result<Vec<originals::ClaimRow>, StoreError> {
-        let claims = sqlx::query_as(originals::CLAIMS_OF).bind(long(original.0));
-        Ok(claims.fetch_all(&self.pool).await?)
     }
 
     pub(crate) async fn days(&self) -> Result<Vec<Day>, StoreError> {
