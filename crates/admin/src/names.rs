@@ -45,7 +45,7 @@ pub(crate) const fn status(status: ObligationStatus) -> &'static str {
 
 /// The status of that name.
 pub(crate) fn status_of(name: &str) -> Option<ObligationStatus> {
-    ObligationStatus::ALL.into_iter().find(|known| status(*known) == name)
+    ObligationStatus::ALL.iter().copied().find(|known| status(*known) == name)
 }
 
 /// Why a reversal is owed.

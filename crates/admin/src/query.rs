@@ -45,7 +45,7 @@ impl Query {
                 .map(|at| at.map(|at| Wall(at.as_microsecond())))
         };
         let state = |name: &String| {
-            RowState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
+            RowState::ALL.iter().copied().find(|state| state.name() == name).ok_or_else(|| {
                 let names: Vec<_> = RowState::ALL.iter().map(|state| state.name()).collect();
                 format!("state: one of {} expected", names.join(", "))
             })

@@ -39,6 +39,7 @@ mod long_put;
 mod mask;
 mod message;
 mod mti;
+mod numbered;
 mod plan;
 mod put;
 mod read;

@@ -115,13 +115,7 @@ impl Switch {
                     let time = sent.message.text(7).expect("a time");
                     message.set_text(90, &format!("{mti}{stan}{time}{:022}", 0));
                 }
-                let answer = self.exchange(&message);
-                assert_eq!(
-                    answer.text(39).expect("a code"),
-                    expected,
-                    "{}: {line}",
-                    self.dialect.name()
-                );
+                self.expect(&message, expected, line);
                 return;
             }
             "repeat" | "copy" => {
@@ -129,13 +123,7 @@ impl Switch {
                 if words[0] == "repeat" {
                     message.set_mti(message.mti().repeat());
                 }
-                let answer = self.exchange(&message);
-                assert_eq!(
-                    answer.text(39).expect("a code"),
-                    expected,
-                    "{}: {line}",
-                    self.dialect.name()
-                );
+                self.expect(&message, expected, line);
                 return;
             }
             _ => {}
@@ -144,11 +132,17 @@ impl Switch {
         let of = words.iter().position(|word| *word == "of").map(|at| words[at + 1]);
         let amount = words.iter().filter_map(|word| word.parse().ok()).next_back().unwrap_or(0);
         let message = self.request(kind, amount, card, of);
-        let answer = self.exchange(&message);
-        assert_eq!(answer.text(39).expect("a code"), expected, "{}: {line}", self.dialect.name());
+        let answer = self.expect(&message, expected, line);
         let approval = answer.text(38).unwrap_or_default().into_owned();
         assert_eq!(approval.is_empty(), expected != "00", "{line}");
         self.sent.insert(words[1].to_owned(), Sent { kind, message, approval });
+    }
+
+    /// Exchanges it, and holds the answer's code against what the line says.
+    fn expect(&mut self, message: &Message, expected: &str, line: &str) -> Message {
+        let answer = self.exchange(message);
+        assert_eq!(answer.text(39).expect("a code"), expected, "{}: {line}", self.dialect.name());
+        answer
     }
 
     fn forget_approval(&mut self, name: &str) {

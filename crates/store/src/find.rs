@@ -330,9 +330,7 @@ pub(crate) fn note_of(
     Ok(Note {
         id,
         day: switch_core::Day(day),
-        kind: crate::image::known("note", kind, |number| {
-            NoteKind::ALL.into_iter().find(|kind| kind.number() == number)
-        })?,
+        kind: crate::image::known("note", kind, NoteKind::from_number)?,
         at: Wall(at),
         detail: String::from_utf8_lossy(&detail).into_owned(),
     })
@@ -347,9 +345,7 @@ pub(crate) fn case_of(
 ) -> Result<CaseFile, StoreError> {
     Ok(CaseFile {
         id: TxnId(crate::image::count(id)),
-        kind: crate::image::known("case", kind, |number| {
-            CaseKind::ALL.into_iter().find(|kind| kind.number() == number)
-        })?,
+        kind: crate::image::known("case", kind, CaseKind::from_number)?,
         opened: Wall(opened),
         resolved: resolved.map(Wall),
         detail: String::from_utf8_lossy(&detail.unwrap_or_default()).into_owned(),

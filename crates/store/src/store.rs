@@ -40,6 +40,8 @@ macro_rules! uncancelled {
     }};
 }
 
+pub(crate) use {either, uncancelled};
+
 impl Store {
     /// Connects. A missing SQLite file is created.
     ///

@@ -29,6 +29,19 @@ impl Record {
             Self::Change(_) | Self::Progress(_) | Self::Case(_) | Self::Note(_) => None,
         }
     }
+
+    /// The row with a claim that it inserts, if it does (M11).
+    #[must_use]
+    pub fn claim(&self) -> Option<&ClaimIntent> {
+        match self {
+            Self::Claim(claim) => Some(claim),
+            Self::Intent(_)
+            | Self::Change(_)
+            | Self::Progress(_)
+            | Self::Case(_)
+            | Self::Note(_) => None,
+        }
+    }
 }
 
 /// A conditional update of one row: applied only if the stored version is `row.version - 1`.
@@ -113,72 +126,31 @@ pub struct Progress {
     pub at: Wall,
 }
 
-/// What kind of case it is. The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum CaseKind {
-    /// A reversal was tried `attempts` times without a final answer (M4).
-    ReversalUnanswered = 1,
-    /// A request was refused as shed, and an approval stands under its identity (M16).
-    ShedButApproved = 2,
-    /// The issuer of an owed reversal is no longer configured (M4).
-    IssuerGone = 3,
-    /// Whether an approval was delivered stayed unknown to the end of the day (M10).
-    DeliveryUnknown = 4,
-    /// A settlement's upload names a transaction that the switch does not have. It has a number of its own.
-    TerminalOnly = 5,
-    /// A settlement's upload lacks a transaction that the switch has.
-    SwitchOnly = 6,
-    /// The amount in a settlement's upload is not the switch's.
-    AmountsDiffer = 7,
-    /// A settlement's upload keeps a transaction that was reversed here.
-    ReversedHere = 8,
-    /// An advice or refund was not answered: after so many attempts, or after its one copy (M12).
-    AdviceUnanswered = 20,
-    /// The issuer refused an advice or refund that the terminal was told is done (M12).
-    AdviceRefused = 21,
-    /// The issuer approved an advice or refund after it, or we, had refused it (M9): nothing reverses it.
-    AdviceApprovedLate = 22,
-}
-
-impl CaseKind {
-    /// All, by number.
-    pub const ALL: [Self; 11] = [
-        Self::ReversalUnanswered,
-        Self::ShedButApproved,
-        Self::IssuerGone,
-        Self::DeliveryUnknown,
-        Self::TerminalOnly,
-        Self::SwitchOnly,
-        Self::AmountsDiffer,
-        Self::ReversedHere,
-        Self::AdviceUnanswered,
-        Self::AdviceRefused,
-        Self::AdviceApprovedLate,
-    ];
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ReversalUnanswered => "reversal unanswered",
-            Self::ShedButApproved => "shed but approved",
-            Self::IssuerGone => "issuer gone",
-            Self::DeliveryUnknown => "delivery unknown",
-            Self::TerminalOnly => "terminal has it, switch does not",
-            Self::SwitchOnly => "switch has it, terminal does not",
-            Self::AmountsDiffer => "amounts differ",
-            Self::ReversedHere => "reversed here, kept there",
-            Self::AdviceUnanswered => "advice unanswered",
-            Self::AdviceRefused => "advice refused",
-            Self::AdviceApprovedLate => "advice approved late",
-        }
+iso8583::numbered! {
+    /// What kind of case it is. The number is stored: it never changes.
+    pub enum CaseKind {
+        /// A reversal was tried `attempts` times without a final answer (M4).
+        ReversalUnanswered = 1, "reversal unanswered";
+        /// A request was refused as shed, and an approval stands under its identity (M16).
+        ShedButApproved = 2, "shed but approved";
+        /// The issuer of an owed reversal is no longer configured (M4).
+        IssuerGone = 3, "issuer gone";
+        /// Whether an approval was delivered stayed unknown to the end of the day (M10).
+        DeliveryUnknown = 4, "delivery unknown";
+        /// A settlement's upload names a transaction that the switch does not have. It has a number of its own.
+        TerminalOnly = 5, "terminal has it, switch does not";
+        /// A settlement's upload lacks a transaction that the switch has.
+        SwitchOnly = 6, "switch has it, terminal does not";
+        /// The amount in a settlement's upload is not the switch's.
+        AmountsDiffer = 7, "amounts differ";
+        /// A settlement's upload keeps a transaction that was reversed here.
+        ReversedHere = 8, "reversed here, kept there";
+        /// An advice or refund was not answered: after so many attempts, or after its one copy (M12).
+        AdviceUnanswered = 20, "advice unanswered";
+        /// The issuer refused an advice or refund that the terminal was told is done (M12).
+        AdviceRefused = 21, "advice refused";
+        /// The issuer approved an advice or refund after it, or we, had refused it (M9): nothing reverses it.
+        AdviceApprovedLate = 22, "advice approved late";
     }
 }
 
@@ -193,84 +165,37 @@ pub struct Case {
     pub at: Wall,
 }
 
-/// An unusual event of a transaction. The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum NoteKind {
-    /// A copy got the stored approval again (M6).
-    Copy = 1,
-    /// The identity came with other content (M7).
-    OtherContent = 2,
-    /// The terminal asked for the reversal (M8).
-    ReversalAsked = 3,
-    /// An approval came late or unasked (M9).
-    LateApproval = 4,
-    /// A refusal came late (M9).
-    LateRefusal = 5,
-    /// The approval was certainly not delivered (M10).
-    Undelivered = 6,
-    /// The terminal's connection broke after the answer was written (M10).
-    DeliveryUnknown = 7,
-    /// The issuer's answer contradicts the request (M13).
-    Contradiction = 8,
-    /// Conducted to its end by recovery (M14).
-    Recovered = 9,
-    /// The reversal got a final answer (M4).
-    ReversalConfirmed = 10,
-    /// Refused for what its original is (M11), in words.
-    OriginalRefused = 20,
-    /// The issuer took the advice (M12).
-    AdviceDelivered = 21,
-    /// The issuer refused the advice (M12).
-    AdviceRefused = 22,
-    /// A person resolved its cases.
-    Resolved = 23,
-}
-
-impl NoteKind {
-    /// All, by number.
-    pub const ALL: [Self; 14] = [
-        Self::Copy,
-        Self::OtherContent,
-        Self::ReversalAsked,
-        Self::LateApproval,
-        Self::LateRefusal,
-        Self::Undelivered,
-        Self::DeliveryUnknown,
-        Self::Contradiction,
-        Self::Recovered,
-        Self::ReversalConfirmed,
-        Self::OriginalRefused,
-        Self::AdviceDelivered,
-        Self::AdviceRefused,
-        Self::Resolved,
-    ];
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Copy => "answer given again",
-            Self::OtherContent => "identity came with other content",
-            Self::ReversalAsked => "reversal asked by the terminal",
-            Self::LateApproval => "approval came late",
-            Self::LateRefusal => "refusal came late",
-            Self::Undelivered => "approval not delivered",
-            Self::DeliveryUnknown => "delivery unknown",
-            Self::Contradiction => "answer contradicts the request",
-            Self::Recovered => "concluded by recovery",
-            Self::ReversalConfirmed => "reversal confirmed",
-            Self::OriginalRefused => "refused for its original",
-            Self::AdviceDelivered => "advice delivered",
-            Self::AdviceRefused => "advice refused by the issuer",
-            Self::Resolved => "cases resolved",
-        }
+iso8583::numbered! {
+    /// An unusual event of a transaction. The number is stored: it never changes.
+    pub enum NoteKind {
+        /// A copy got the stored approval again (M6).
+        Copy = 1, "answer given again";
+        /// The identity came with other content (M7).
+        OtherContent = 2, "identity came with other content";
+        /// The terminal asked for the reversal (M8).
+        ReversalAsked = 3, "reversal asked by the terminal";
+        /// An approval came late or unasked (M9).
+        LateApproval = 4, "approval came late";
+        /// A refusal came late (M9).
+        LateRefusal = 5, "refusal came late";
+        /// The approval was certainly not delivered (M10).
+        Undelivered = 6, "approval not delivered";
+        /// The terminal's connection broke after the answer was written (M10).
+        DeliveryUnknown = 7, "delivery unknown";
+        /// The issuer's answer contradicts the request (M13).
+        Contradiction = 8, "answer contradicts the request";
+        /// Conducted to its end by recovery (M14).
+        Recovered = 9, "concluded by recovery";
+        /// The reversal got a final answer (M4).
+        ReversalConfirmed = 10, "reversal confirmed";
+        /// Refused for what its original is (M11), in words.
+        OriginalRefused = 20, "refused for its original";
+        /// The issuer took the advice (M12).
+        AdviceDelivered = 21, "advice delivered";
+        /// The issuer refused the advice (M12).
+        AdviceRefused = 22, "advice refused by the issuer";
+        /// A person resolved its cases.
+        Resolved = 23, "cases resolved";
     }
 }
 

@@ -7,76 +7,33 @@ use iso8583::{Cause, Code, Kind};
 
 use crate::{Day, Digest, Epoch, IssuerName, Key, Name, NodeNo, TxnId, Wall};
 
-/// What is durably true of a transaction. The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum RowState {
-    /// The intent is durable; no outcome yet.
-    InFlight = 1,
-    /// As `InFlight`, and its terminal has asked for its reversal (M8).
-    InFlightReversalAsked = 2,
-    /// The issuer approved.
-    Approved = 3,
-    /// The issuer refused.
-    Declined = 4,
-    /// No byte of it reached the issuer (M5), or it was shed (M16).
-    NeverSent = 5,
-    /// No answer in time (M3), or none that counts. Its reversal is owed, where its kind is reversed.
-    TimedOut = 6,
-    /// Approved, or contradicted (M13), and to be undone: a reversal is owed. Its terminal is told 98.
-    Undone = 7,
-    /// The reversal came first (M8): the original will be refused.
-    ReversedBeforeArrival = 8,
-    /// An advice or refund whose terminal was told that it is done, and which must still reach its issuer (M12).
-    Accepted = 9,
-    /// As `Accepted`, but its issuer refused it: a case, and its claim stays until that is resolved (M12).
-    Disputed = 10,
+iso8583::numbered! {
+    /// What is durably true of a transaction. The number is stored: it never changes.
+    pub enum RowState {
+        /// The intent is durable; no outcome yet.
+        InFlight = 1, "in flight";
+        /// As `InFlight`, and its terminal has asked for its reversal (M8).
+        InFlightReversalAsked = 2, "in flight, reversal asked";
+        /// The issuer approved.
+        Approved = 3, "approved";
+        /// The issuer refused.
+        Declined = 4, "declined";
+        /// No byte of it reached the issuer (M5), or it was shed (M16).
+        NeverSent = 5, "never sent";
+        /// No answer in time (M3), or none that counts. Its reversal is owed, where its kind is reversed.
+        TimedOut = 6, "timed out";
+        /// Approved, or contradicted (M13), and to be undone: a reversal is owed. Its terminal is told 98.
+        Undone = 7, "undone";
+        /// The reversal came first (M8): the original will be refused.
+        ReversedBeforeArrival = 8, "reversed before arrival";
+        /// An advice or refund whose terminal was told that it is done, and which must still reach its issuer (M12).
+        Accepted = 9, "accepted";
+        /// As `Accepted`, but its issuer refused it: a case, and its claim stays until that is resolved (M12).
+        Disputed = 10, "disputed";
+    }
 }
 
 impl RowState {
-    /// All states, by number.
-    pub const ALL: [Self; 10] = [
-        Self::InFlight,
-        Self::InFlightReversalAsked,
-        Self::Approved,
-        Self::Declined,
-        Self::NeverSent,
-        Self::TimedOut,
-        Self::Undone,
-        Self::ReversedBeforeArrival,
-        Self::Accepted,
-        Self::Disputed,
-    ];
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The state of a stored number, if there is one.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.number() == number)
-    }
-
-    /// The name in reports and on the console.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InFlight => "in flight",
-            Self::InFlightReversalAsked => "in flight, reversal asked",
-            Self::Approved => "approved",
-            Self::Declined => "declined",
-            Self::NeverSent => "never sent",
-            Self::TimedOut => "timed out",
-            Self::Undone => "undone",
-            Self::ReversedBeforeArrival => "reversed before arrival",
-            Self::Accepted => "accepted",
-            Self::Disputed => "disputed",
-        }
-    }
-
     /// Whether an outcome is still to come.
     #[must_use]
     pub const fn is_in_flight(self) -> bool {
@@ -200,82 +157,39 @@ impl Row {
     }
 }
 
-/// What is true of the duty to reverse a transaction. The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ObligationStatus {
-    /// An undelivered approval (M10): owed once `due` has passed and no repeat has come.
-    Marked = 1,
-    /// A repeat came in time and cleared the mark.
-    Cleared = 2,
-    /// To be sent until a final answer comes (M4).
-    Owed = 3,
-    /// The issuer gave a final answer.
-    Confirmed = 4,
-    /// A late refusal came before any was written (M9).
-    Withdrawn = 5,
-}
-
-impl ObligationStatus {
-    /// All, by number.
-    pub const ALL: [Self; 5] =
-        [Self::Marked, Self::Cleared, Self::Owed, Self::Confirmed, Self::Withdrawn];
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The status of a stored number, if there is one.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.number() == number)
+iso8583::numbered! {
+    /// What is true of the duty to reverse a transaction. The number is stored: it never changes.
+    pub enum ObligationStatus {
+        /// An undelivered approval (M10): owed once `due` has passed and no repeat has come.
+        Marked = 1;
+        /// A repeat came in time and cleared the mark.
+        Cleared = 2;
+        /// To be sent until a final answer comes (M4).
+        Owed = 3;
+        /// The issuer gave a final answer.
+        Confirmed = 4;
+        /// A late refusal came before any was written (M9).
+        Withdrawn = 5;
     }
 }
 
-/// Why a reversal is owed. The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ObligationCause {
-    /// No answer in time (M3).
-    Silence = 1,
-    /// The terminal asked for it (M8).
-    Asked = 2,
-    /// An approval came that is not the committed outcome (M9).
-    LateApproval = 3,
-    /// The approval certainly did not reach the terminal (M10).
-    Undelivered = 4,
-    /// The answer contradicts the request (M13).
-    Contradicted = 5,
-    /// The node ended before the outcome (M14).
-    Recovery = 6,
-    /// Not a reversal but the advice itself, which must reach its issuer (M12).
-    Delivery = 7,
-}
-
-impl ObligationCause {
-    /// All, by number.
-    pub const ALL: [Self; 7] = [
-        Self::Silence,
-        Self::Asked,
-        Self::LateApproval,
-        Self::Undelivered,
-        Self::Contradicted,
-        Self::Recovery,
-        Self::Delivery,
-    ];
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The cause of a stored number, if there is one.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.number() == number)
+iso8583::numbered! {
+    /// Why a reversal is owed. The number is stored: it never changes.
+    pub enum ObligationCause {
+        /// No answer in time (M3).
+        Silence = 1;
+        /// The terminal asked for it (M8).
+        Asked = 2;
+        /// An approval came that is not the committed outcome (M9).
+        LateApproval = 3;
+        /// The approval certainly did not reach the terminal (M10).
+        Undelivered = 4;
+        /// The answer contradicts the request (M13).
+        Contradicted = 5;
+        /// The node ended before the outcome (M14).
+        Recovery = 6;
+        /// Not a reversal but the advice itself, which must reach its issuer (M12).
+        Delivery = 7;
     }
 }
 
@@ -301,42 +215,15 @@ pub struct Obligation {
     pub parked: bool,
 }
 
-/// What is true of a claim (M11). The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ClaimStatus {
-    /// Its transaction's outcome is unknown.
-    Open = 1,
-    /// Its transaction went through.
-    Stands = 2,
-    /// Its transaction failed, was declined or was reversed.
-    Released = 3,
-}
-
-impl ClaimStatus {
-    /// All, by number.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Stands, Self::Released];
-
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The status of a stored number, if there is one.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.number() == number)
-    }
-
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Stands => "stands",
-            Self::Released => "released",
-        }
+iso8583::numbered! {
+    /// What is true of a claim (M11). The number is stored: it never changes.
+    pub enum ClaimStatus {
+        /// Its transaction's outcome is unknown.
+        Open = 1, "open";
+        /// Its transaction went through.
+        Stands = 2, "stands";
+        /// Its transaction failed, was declined or was reversed.
+        Released = 3, "released";
     }
 }
 

@@ -33,49 +33,6 @@ pub(crate) enum Inquiry {
     Ignore(&'static str),
 }
 
-/// What the switch does with a kind of message.
-enum Part {
-    Transaction,
-    Reversal,
-    Echo,
-    Counter,
-}
-
-const fn part(kind: Kind) -> Part {
-    match kind {
-        Kind::Purchase
-        | Kind::BalanceEnquiry
-        | Kind::Void
-        | Kind::Refund
-        | Kind::PreAuthorisation
-        | Kind::PreAuthorisationVoid
-        | Kind::Completion
-        | Kind::CompletionVoid
-        | Kind::CompletionAdvice
-        | Kind::Instalment
-        | Kind::InstalmentVoid
-        | Kind::Points
-        | Kind::PointsVoid
-        | Kind::OfflineSale
-        | Kind::Adjustment
-        | Kind::Tip
-        | Kind::OfflineUpload
-        | Kind::OfflineRefund
-        | Kind::ScriptResult => Part::Transaction,
-        Kind::Reversal => Part::Reversal,
-        Kind::Echo => Part::Echo,
-        Kind::SignOn
-        | Kind::SignOff
-        | Kind::Settlement
-        | Kind::BatchUpload
-        | Kind::BatchDetail
-        | Kind::BatchChip
-        | Kind::BatchEnd
-        | Kind::Parameters
-        | Kind::StatusReport => Part::Counter,
-    }
-}
-
 /// Why a message cannot even be refused, if so: there is nobody to address an answer to.
 pub(crate) fn unanswerable(dialect: &Dialect, message: &Message) -> Option<&'static str> {
     let elements = dialect.elements();
@@ -108,11 +65,11 @@ pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) 
         return Inquiry::Refuse(Cause::Format);
     }
     let asker = Asker { desk, dialect, message, wall };
-    match part(row.kind) {
-        Part::Transaction => asker.transaction(row, asked),
-        Part::Reversal => asker.reversal(asked),
-        Part::Echo => Inquiry::Event(Event::Echo(asked.ask), None),
-        Part::Counter => match errand(desk, message, row) {
+    match row.kind {
+        kind if kind.is_transaction() => asker.transaction(row, asked),
+        Kind::Reversal => asker.reversal(asked),
+        Kind::Echo => Inquiry::Event(Event::Echo(asked.ask), None),
+        _ => match errand(desk, message, row) {
             Ok(errand) => Inquiry::Errand(Box::new(errand)),
             Err(cause) => Inquiry::Refuse(cause),
         },
@@ -231,9 +188,9 @@ impl Asker<'_> {
         let Some(row) = self.dialect.original_kind_of(self.message) else {
             return Inquiry::Refuse(Cause::Format);
         };
-        let Part::Transaction = part(row.kind) else {
+        if !row.kind.is_transaction() {
             return Inquiry::Refuse(Cause::OriginalNotFound);
-        };
+        }
         let amount = match self.amount() {
             Ok(amount) => amount,
             Err(cause) => return Inquiry::Refuse(cause),

@@ -60,17 +60,8 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(incoming: &Incoming) -> Self {
         Self {
-            state: State::Lost,
             kind: incoming.kind,
-            amount: 0,
             asked: incoming.amount,
-            taken: 0,
-            difference: 0,
-            original: None,
-            expires: 0,
-            expired: false,
-            code: Code::APPROVED,
-            approval: 0,
             mti: Text::new(incoming.mti.first_copy().as_str()),
             sent: incoming.sent,
             rrn: incoming.rrn,
@@ -80,6 +71,33 @@ impl Entry {
             merchant: incoming.merchant,
             currency: incoming.currency,
             card: incoming.card,
+            ..Self::blank()
+        }
+    }
+
+    /// One of which nothing came yet.
+    pub(super) fn blank() -> Self {
+        Self {
+            state: State::Lost,
+            kind: None,
+            amount: 0,
+            asked: 0,
+            taken: 0,
+            difference: 0,
+            original: None,
+            expires: 0,
+            expired: false,
+            code: Code::APPROVED,
+            approval: 0,
+            mti: Text::default(),
+            sent: Text::default(),
+            rrn: Text::default(),
+            stan: Text::default(),
+            batch: Text::default(),
+            terminal: Text::default(),
+            merchant: Text::default(),
+            currency: Text::default(),
+            card: [0; 16],
             copies: 0,
             unmarked: 0,
             reversals: 0,

@@ -115,18 +115,7 @@ impl Book {
 
 fn entry(line: &Line<'_>) -> Entry {
     Entry {
-        state: State::Lost,
-        kind: None,
-        amount: 0,
         asked: line.amount,
-        taken: 0,
-        difference: 0,
-        original: None,
-        expires: 0,
-        expired: false,
-        code: Code::APPROVED,
-        approval: 0,
-        mti: Text::default(),
         sent: Text::new(&line.transmitted),
         rrn: Text::new(&line.rrn),
         stan: Text::new(&line.stan),
@@ -135,8 +124,6 @@ fn entry(line: &Line<'_>) -> Entry {
         merchant: Text::new(&line.merchant),
         currency: Text::new(&line.currency),
         card: from_hex(&line.pan_hash),
-        copies: 0,
-        unmarked: 0,
-        reversals: 0,
+        ..Entry::blank()
     }
 }

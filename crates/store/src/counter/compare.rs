@@ -4,34 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switch_core::{CaseKind, Kind, RowState, TxnId};
 
-/// Which message brought a line. The number is stored: it never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Source {
-    /// A list of online transactions.
-    List = 1,
-    /// One notice or offline transaction.
-    Detail = 2,
-    /// The certificate of one transaction of a chip card.
-    Chip = 3,
-}
-
-impl Source {
-    /// The stored number.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The source of a stored number, if there is one.
-    #[must_use]
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::List),
-            2 => Some(Self::Detail),
-            3 => Some(Self::Chip),
-            _ => None,
-        }
+switch_core::numbered! {
+    /// Which message brought a line. The number is stored: it never changes.
+    pub enum Source {
+        /// A list of online transactions.
+        List = 1;
+        /// One notice or offline transaction.
+        Detail = 2;
+        /// The certificate of one transaction of a chip card.
+        Chip = 3;
     }
 }
 

@@ -24,7 +24,10 @@ pub use self::{
     compare::{Line, Source},
     totals::{Balance, Group, Rules, Sum, TotalSide, Totals},
 };
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    store::{either, uncancelled},
+};
 
 /// Whether a transaction in this state counts in its batch's totals, unless its reversal is owed or marked: its terminal was
 /// told that it went through. The statements have the same states.
@@ -218,27 +221,6 @@ pub struct BatchFile {
 /// Most lines of one batch's upload.
 pub(crate) const MOST_LINES: i64 = 10_000;
 
-/// Calls the back end's function of the same name.
-macro_rules! ask {
-    ($store:expr, $own:ident => $call:expr) => {
-        match $store {
-            Store::Postgres($own) => $call.await,
-            Store::Sqlite($own) => $call.await,
-        }
-    };
-}
-
-/// Calls it in a task of its own, so that a caller who goes away in the middle leaves no transaction open.
-macro_rules! uncancelled {
-    ($store:expr, $own:ident => $call:expr) => {{
-        let store = $store.clone();
-        match tokio::spawn(async move { ask!(&store, $own => $call) }).await {
-            Ok(done) => done,
-            Err(error) => Err(StoreError::Database(sqlx::Error::Io(std::io::Error::other(error)))),
-        }
-    }};
-}
-
 impl Store {
     /// At most `limit` terminals with keys above `after`, in the order of keys.
     ///
@@ -249,7 +231,7 @@ impl Store {
         after: Option<TerminalKey>,
         limit: u32,
     ) -> Result<Vec<TerminalState>, StoreError> {
-        ask!(self, own => own.terminals(after, limit))
+        either!(self, own => own.terminals(after, limit))
     }
 
     /// The terminals that changed after `seq`.
@@ -257,7 +239,7 @@ impl Store {
     /// # Errors
     /// The database failed, or the node has no lease.
     pub async fn terminals_changed(&self, seq: u64) -> Result<Vec<TerminalState>, StoreError> {
-        ask!(self, own => own.terminals_changed(seq))
+        either!(self, own => own.terminals_changed(seq))
     }
 
     /// One terminal, if it is known.
@@ -268,7 +250,7 @@ impl Store {
         &self,
         terminal: TerminalKey,
     ) -> Result<Option<TerminalState>, StoreError> {
-        ask!(self, own => own.terminal(terminal))
+        either!(self, own => own.terminal(terminal))
     }
 
     /// Opens the batches that terminals brought, one a terminal. Where another is open, or this one is closed on a day
@@ -378,7 +360,7 @@ impl Store {
         batch: u32,
         day: Day,
     ) -> Result<bool, StoreError> {
-        ask!(self, own => own.batch_closed(terminal, batch, day))
+        either!(self, own => own.batch_closed(terminal, batch, day))
     }
 
     /// At most `limit` batches, of the terminals with this identifier (41) or of all, the newest first. Works without a
@@ -392,6 +374,6 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<BatchFile>, StoreError> {
         let terminal = terminal.map(<[u8]>::to_vec);
-        ask!(self, own => own.batches(terminal, limit))
+        either!(self, own => own.batches(terminal, limit))
     }
 }

@@ -114,7 +114,7 @@ impl WriterConnection {
         let text = self.claims.text((horizon.day, horizon.former, of), |(day, former, of)| {
             statements::claims(day, former, of)
         });
-        let claims: Vec<&ClaimIntent> = records.iter().filter_map(|one| claim_of(one)).collect();
+        let claims: Vec<&ClaimIntent> = records.iter().filter_map(|one| one.claim()).collect();
         let rows: Vec<&Row> = claims.iter().map(|claim| &claim.row).collect();
         let query = bind_intent(under::<i64>(text, fence, horizon.day), &rows);
         let query = columns!(
@@ -250,17 +250,6 @@ fn row_of(record: &Record) -> Option<&Row> {
     match record {
         Record::Intent(row) => Some(row),
         Record::Claim(_)
-        | Record::Change(_)
-        | Record::Progress(_)
-        | Record::Case(_)
-        | Record::Note(_) => None,
-    }
-}
-
-fn claim_of<'a>(record: &&'a Record) -> Option<&'a ClaimIntent> {
-    match record {
-        Record::Claim(claim) => Some(claim),
-        Record::Intent(_)
         | Record::Change(_)
         | Record::Progress(_)
         | Record::Case(_)

@@ -34,7 +34,7 @@ pub(super) async fn insert(
     if !fenced(connection, fence, horizon.day).await? {
         return Ok(Written::Missed);
     }
-    let claims: Vec<&ClaimIntent> = records.iter().filter_map(|one| claim_of(one)).collect();
+    let claims: Vec<&ClaimIntent> = records.iter().filter_map(|one| one.claim()).collect();
     let keys: Vec<Key> = claims.iter().map(|claim| claim.row.key).collect();
     let mut taken: BTreeSet<Key> = read::keys_of(connection, horizon.day, &keys).await?;
     if let Some(former) = horizon.former {
@@ -102,15 +102,4 @@ pub(super) async fn end(
     .bind(long(end.original.0))
     .bind(end.key.0.to_vec());
     run(connection, original).await.map(drop)
-}
-
-fn claim_of<'a>(record: &&'a Record) -> Option<&'a ClaimIntent> {
-    match record {
-        Record::Claim(claim) => Some(claim),
-        Record::Intent(_)
-        | Record::Change(_)
-        | Record::Progress(_)
-        | Record::Case(_)
-        | Record::Note(_) => None,
-    }
 }

@@ -14,17 +14,6 @@ fn of(kind: Kind, stan: u32) -> Key {
 
 const SALE: Named = Named::Trace { batch: 1, stan: 42 };
 
-/// A sale that was approved, taken by its terminal, and is no longer in memory.
-fn sold() -> Rig {
-    let mut rig = Rig::new();
-    rig.buy(1);
-    rig.written();
-    rig.answered("00");
-    rig.taken(1);
-    rig.look();
-    rig
-}
-
 /// Asks for the void of the sale, under this STAN.
 fn void(rig: &mut Rig, ask: u64, stan: u32) {
     rig.focus = of(Kind::Void, stan);
@@ -50,7 +39,7 @@ fn claim(rig: &Rig) -> Option<ClaimStatus> {
 
 #[test]
 fn m11_a_void_that_is_reversed_from_memory_puts_its_original_back() {
-    let mut rig = sold();
+    let mut rig = Rig::approved();
     void(&mut rig, 2, 43);
     rig.written();
     rig.answered("00");
@@ -73,7 +62,7 @@ fn m11_a_void_that_is_reversed_from_memory_puts_its_original_back() {
 
 #[test]
 fn m11_an_original_that_moved_is_judged_again_and_named_once() {
-    let mut rig = sold();
+    let mut rig = Rig::approved();
     rig.hold = true;
     refund(&mut rig, 2, 43, 60);
     let (record, what) = rig.held.pop().expect("held");
@@ -92,7 +81,7 @@ fn m11_an_original_that_moved_is_judged_again_and_named_once() {
 
 #[test]
 fn m8_the_reversal_of_a_refused_claim_changes_nothing_and_is_done() {
-    let mut rig = sold();
+    let mut rig = Rig::approved();
     rig.focus = of(Kind::Void, 43);
     let unknown = Named::Trace { batch: 1, stan: 7 };
     rig.ask_about(2, 100, unknown, &[Kind::Purchase], Takes::Equal);
@@ -172,7 +161,7 @@ fn m12_an_advice_whose_issuer_comes_back_and_takes_no_repeats_is_a_case() {
 
 #[test]
 fn m11_totals_never_raise_each_other_beyond_what_was_approved() {
-    let mut rig = sold();
+    let mut rig = Rig::approved();
     let tip = |rig: &mut Rig, stan: u32, total: i64| {
         rig.focus = of(Kind::Tip, stan);
         rig.ask_about(2, total, SALE, &[Kind::Purchase], Takes::Total { percent: 120 });
@@ -190,7 +179,7 @@ fn m11_totals_never_raise_each_other_beyond_what_was_approved() {
 
 #[test]
 fn m7_who_asked_first_under_a_taken_identity_is_refused_even_after_a_failure() {
-    let mut rig = sold();
+    let mut rig = Rig::approved();
     void(&mut rig, 2, 43);
     rig.written();
     rig.answered("00");
@@ -396,7 +385,7 @@ const WRONG: &[(&str, Wrong, &str)] = &[
 #[test]
 fn m11_each_wrong_request_has_its_code() {
     for (name, wrong, expected) in WRONG {
-        let mut rig = sold();
+        let mut rig = Rig::approved();
         rig.focus = of(Kind::Void, 43);
         let mut request = rig.about(2, 100, SALE, &[Kind::Purchase], Takes::Equal);
         wrong(&mut rig, &mut request);

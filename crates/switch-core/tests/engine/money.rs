@@ -10,16 +10,6 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn approved() -> Rig {
-    let mut rig = Rig::new();
-    rig.buy(1);
-    rig.written();
-    rig.answered("00");
-    rig.taken(1);
-    rig.look();
-    rig
-}
-
 fn timed_out() -> Rig {
     let mut rig = Rig::new();
     rig.buy(1);
@@ -200,7 +190,7 @@ fn m6_once_a_reversal_is_owed_the_answer_is_98() {
 
 #[test]
 fn m7_other_content_and_late_copies_are_refused() {
-    let mut rig = approved();
+    let mut rig = Rig::approved();
     let mut other = rig.request(2);
     other.digest = switch_core::Digest([8; 16]);
     rig.tell(Event::Request(Box::new(other)));
@@ -214,7 +204,7 @@ fn m7_other_content_and_late_copies_are_refused() {
 
 #[test]
 fn m8_a_terminals_reversal_wins_every_race() {
-    let mut rig = approved();
+    let mut rig = Rig::approved();
     rig.reverse(2, 100);
     assert_eq!(rig.look(), "change to undone, Owed, done 2, reverse");
 
@@ -236,7 +226,7 @@ fn m8_a_terminals_reversal_wins_every_race() {
 
 #[test]
 fn m8_another_amount_is_refused_and_nothing_changes_after_a_refusal() {
-    let mut rig = approved();
+    let mut rig = Rig::approved();
     rig.reverse(2, 99);
     assert_eq!(rig.look(), "refuse 2 (amount-differs)");
     let mut rig = timed_out();

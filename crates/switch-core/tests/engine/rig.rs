@@ -68,6 +68,17 @@ impl Rig {
         rig
     }
 
+    /// A purchase was approved, taken by its terminal, and is no longer in memory.
+    pub(crate) fn approved() -> Self {
+        let mut rig = Self::new();
+        rig.buy(1);
+        rig.written();
+        rig.answered("00");
+        rig.taken(1);
+        rig.look();
+        rig
+    }
+
     /// No link is up.
     pub(crate) fn down() -> Self {
         let config = EngineConfig { issuers: vec![policy()], ..EngineConfig::default() };

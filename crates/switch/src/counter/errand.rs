@@ -90,27 +90,7 @@ fn what(desk: &Desk, message: &Message, row: &KindRow) -> Result<What, Cause> {
             let count = message.text(48).and_then(|digits| digits.trim().parse().ok());
             count.map(What::EndUpload).ok_or(Cause::Format)
         }
-        Kind::Purchase
-        | Kind::BalanceEnquiry
-        | Kind::Void
-        | Kind::Refund
-        | Kind::PreAuthorisation
-        | Kind::PreAuthorisationVoid
-        | Kind::Completion
-        | Kind::CompletionVoid
-        | Kind::CompletionAdvice
-        | Kind::Instalment
-        | Kind::InstalmentVoid
-        | Kind::Points
-        | Kind::PointsVoid
-        | Kind::OfflineSale
-        | Kind::Adjustment
-        | Kind::Tip
-        | Kind::OfflineUpload
-        | Kind::OfflineRefund
-        | Kind::ScriptResult
-        | Kind::Echo
-        | Kind::Reversal => Err(Cause::NotSupported),
+        _ => Err(Cause::NotSupported),
     }
 }
 
