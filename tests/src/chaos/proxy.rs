@@ -93,9 +93,9 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// No more faults from now on.
-    pub(super) fn calm(&self) {
-        self.calm.store(true, Ordering::Relaxed);
+    /// From now on no faults, or faults again.
+    pub(super) fn calm(&self, calm: bool) {
+        self.calm.store(calm, Ordering::Relaxed);
     }
 }
 
