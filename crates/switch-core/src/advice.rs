@@ -123,13 +123,13 @@ impl Txn {
                 }
                 self.duty.confirmed = Some(code);
                 self.duty.refused = false;
-                self.set_sending(Sending::Idle, core);
+                self.rest(core);
                 self.tell_result(ReversalResult::Confirmed, core);
             }
             AdviceAnswer::Refused(code) if self.duty.confirmed.is_none() => {
                 self.duty.confirmed = Some(code);
                 self.duty.refused = true;
-                self.set_sending(Sending::Idle, core);
+                self.rest(core);
                 self.tell_result(ReversalResult::Refused, core);
             }
             AdviceAnswer::NotNow if matches!(self.duty.sending, Sending::Written { .. }) => {

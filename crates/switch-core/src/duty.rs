@@ -135,7 +135,8 @@ impl Engine {
             // it brings no answer
             let early = u32::from(std::mem::take(&mut txn.duty.handed_early));
             txn.duty.early = txn.duty.early.saturating_sub(early);
-            txn.set_sending(Sending::Due(at), &mut self.core);
+            let next = if txn.wants_answer(&self.core) { Sending::Due(at) } else { Sending::Idle };
+            txn.set_sending(next, &mut self.core);
         }
         self.step(now, key);
     }
@@ -144,6 +145,11 @@ impl Engine {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         match txn.duty.sending {
             Sending::Due(at) if at <= now.mono => txn.queue(Turn::Backlog, &mut self.core),
+            Sending::Written { deadline }
+                if deadline <= now.mono && !txn.wants_answer(&self.core) =>
+            {
+                txn.set_sending(Sending::Idle, &mut self.core);
+            }
             Sending::Written { deadline } if deadline <= now.mono => {
                 txn.attempt_failed(now, ReversalResult::Unanswered, None, &mut self.core);
             }
@@ -226,6 +232,10 @@ impl Txn {
     /// Queues the next attempt at its issuer.
     pub(crate) fn queue(&mut self, turn: Turn, core: &mut Core) {
         let Some(issuer) = self.row.issuer.clone() else { return };
+        if self.is_out() {
+            // one copy at a time: what comes of this one decides
+            return;
+        }
         if self.duty.withdraw && !self.duty.written_once {
             return self.set_sending(Sending::Idle, core);
         }
@@ -252,7 +262,10 @@ impl Txn {
     pub(crate) fn on_reversal_answer(&mut self, now: Now, code: Code, core: &mut Core) {
         let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
         let is_final = issuer.policy.reversal.final_codes.contains(&code);
-        if !self.owes(core) || self.duty.confirmed.is_some() || !self.duty.written_once {
+        if !self.wants_answer(core) && matches!(self.duty.sending, Sending::Written { .. }) {
+            self.set_sending(Sending::Idle, core);
+        }
+        if !self.wants_answer(core) || !self.duty.written_once {
             return;
         }
         // a 25 to so early an attempt may mean that it overtook its original, however late the 25 itself comes
@@ -262,11 +275,28 @@ impl Txn {
         let early = self.duty.not_found_counts_from.filter(|_| answers_early);
         if is_final && early.is_none() {
             self.duty.confirmed = Some(code);
-            self.set_sending(Sending::Idle, core);
+            self.rest(core);
             self.tell_result(ReversalResult::Confirmed, core);
         } else if matches!(self.duty.sending, Sending::Written { .. }) {
             self.attempt_failed(now, ReversalResult::Refused, early, core);
         }
+    }
+
+    /// A final answer came. A later attempt that a link still holds may go out: until it tells, that is the one copy.
+    pub(crate) fn rest(&mut self, core: &mut Core) {
+        if self.duty.sending != Sending::Handed {
+            self.set_sending(Sending::Idle, core);
+        }
+    }
+
+    /// Whether an attempt is at a link or on the wire.
+    const fn is_out(&self) -> bool {
+        matches!(self.duty.sending, Sending::Handed | Sending::Written { .. })
+    }
+
+    /// Whether an issuer's answer to an attempt still decides anything.
+    fn wants_answer(&self, core: &Core) -> bool {
+        self.owes(core) && self.duty.confirmed.is_none()
     }
 
     pub(crate) fn attempt_failed(
@@ -320,8 +350,11 @@ impl Txn {
         if self.obligation_is(ObligationStatus::Withdrawn) {
             self.tell_result(ReversalResult::Withdrawn, core);
         }
-        self.set_sending(Sending::Idle, core);
+        if !self.is_out() {
+            self.set_sending(Sending::Idle, core);
+        }
         self.duty = crate::txn::Duty {
+            sending: self.duty.sending,
             written_once: self.duty.written_once,
             ..crate::txn::Duty::default()
         };

@@ -33,6 +33,8 @@ pub struct Gauges {
     pub in_flight: usize,
     /// Reversals owed by this node.
     pub reversals_owed: usize,
+    /// Attempts at these, and at advices, that a link holds or whose answer is awaited.
+    pub reversals_out: usize,
     /// Advices and refunds that this node must deliver (M12).
     pub advices_owed: usize,
     /// When the oldest of the reversals was first owed.
@@ -190,6 +192,7 @@ impl Engine {
         Gauges {
             in_flight: self.core.in_flight.len(),
             reversals_owed: self.core.owed.len(),
+            reversals_out: self.core.issuers.values().map(|issuer| issuer.reversals_out).sum(),
             advices_owed: self.core.advices.len(),
             oldest_owed: self.core.owed.first().map(|(opened, _)| *opened),
             records_under_way: self.core.records.len(),

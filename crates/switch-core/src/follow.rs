@@ -46,11 +46,18 @@ impl Engine {
     ) {
         let Ok(Some(found)) = found else { return };
         let Some(txn) = self.txns.get_mut(&key) else { return };
-        let same = found.row.id == txn.row.id && is_newer(&found.row, &txn.row);
-        if same && txn.pending.is_none() && txn.durable && !txn.looking {
-            txn.adopt_image(found, &mut self.core);
-            self.step(now, key);
+        let same = found.row.id == txn.row.id;
+        if !same || txn.pending.is_some() || !txn.durable || txn.looking {
+            return;
         }
+        if is_newer(&found.row, &txn.row) {
+            txn.adopt_image(found, &mut self.core);
+        } else if txn.waits_for_claim() {
+            txn.reversers_read();
+        } else {
+            return;
+        }
+        self.step(now, key);
     }
 }
 
@@ -60,9 +67,16 @@ impl Txn {
         !self.ours && self.row.state.is_in_flight()
     }
 
-    /// A reversal of it waits for the end of a claim on it (M11).
+    /// A reversal of it waits for the end of a claim on it, or to know whether that still stands (M11).
     pub(crate) fn waits_for_claim(&self) -> bool {
-        self.row.claiming.is_some() && !self.reversers.is_empty()
+        (self.row.claiming.is_some() || self.row.claimed != 0) && !self.reversers.is_empty()
+    }
+
+    /// The row was read for those who ask for its reversal.
+    fn reversers_read(&mut self) {
+        for waits in &mut self.reversers {
+            waits.read = true;
+        }
     }
 
     /// Takes a newer image from the store for what is true.
@@ -78,6 +92,7 @@ impl Txn {
         self.row = found.row;
         self.obligation = found.obligation;
         self.claim = found.claim;
+        self.reversers_read();
         if !self.row.state.is_in_flight() {
             if !self.waits_for_claim() {
                 core.followed.remove(&self.row.key);

@@ -153,25 +153,19 @@ impl Txn {
         self.record(now, change, core);
     }
 
-    /// M11: a reversal of what was claimed since. False while that cannot be said, since the claim is open: it waits. Void
-    /// and all: nothing is owed any more. A part, or more than all: it is too late for a reversal.
+    /// M11: a reversal of what was claimed since comes too late: 25, since the original and its claim both stand in the
+    /// terminal's batch, and the claim may still be reversed. False while that cannot be said: it waits for the end of an
+    /// open claim, and for a look at one that may have been released since.
     fn answer_claimed(&mut self, now: Now, core: &mut Core) -> bool {
-        if self.row.claiming.is_some() {
-            if !self.reversers.is_empty() {
-                core.follow(now, self.row.key);
-            }
-            return self.reversers.is_empty();
-        }
-        if self.row.claimed == 0 {
+        if !self.waits_for_claim() {
             return true;
         }
+        if self.row.claiming.is_some() || self.reversers.iter().any(|waits| !waits.read) {
+            core.follow(now, self.row.key);
+            return false;
+        }
         for waits in std::mem::take(&mut self.reversers) {
-            if self.row.left() <= 0 {
-                let reply = Reply::Done(Some(self.row.id));
-                core.push(Effect::Reply { ask: waits.asked.ask, reply });
-            } else {
-                core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
-            }
+            core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
         }
         self.arm_askers(core);
         true

@@ -104,6 +104,8 @@ pub(crate) struct Reverser {
     pub(crate) amount: Option<i64>,
     /// Whether the original's batch is settled.
     pub(crate) settled: bool,
+    /// Whether the row was read since: what claims it, this life may not know.
+    pub(crate) read: bool,
 }
 
 /// What is known of the approval's delivery (M10).
@@ -329,7 +331,7 @@ impl Txn {
 
     pub(crate) fn join_reverser(&mut self, request: &ReversalRequest, core: &mut Core) {
         let (asked, amount) = (request.asked.clone(), request.amount);
-        self.reversers.push(Reverser { asked, amount, settled: request.settled });
+        self.reversers.push(Reverser { asked, amount, settled: request.settled, read: false });
         self.arm_askers(core);
     }
 
@@ -354,10 +356,13 @@ impl Txn {
         self.pending = Some(Pending { record, what, since: now.mono, unknown: false, late: 0 });
     }
 
-    /// Whether this life knows nothing of it that is not durable: no late approval that is still to be recorded, no
-    /// answer whose delivery is still to be told.
+    /// Whether this life knows nothing of it that is not durable: no record whose commit is unknown, no late approval that is
+    /// still to be recorded, no answer whose delivery is still to be told.
     pub(crate) const fn is_written(&self) -> bool {
-        self.late == 0 && self.retry_at.is_none() && self.delivery.offered == 0
+        self.pending.is_none()
+            && self.late == 0
+            && self.retry_at.is_none()
+            && self.delivery.offered == 0
     }
 
     /// Whether nothing keeps it in memory.

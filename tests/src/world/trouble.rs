@@ -189,7 +189,10 @@ impl World {
             && self.store.statements.is_empty()
             && self.store.ops.is_empty()
             && self.nodes.iter().all(|node| {
-                node.engine.as_ref().is_some_and(|engine| engine.is_idle() && !node.paused)
+                let engine = node.engine.as_ref().filter(|engine| engine.is_idle());
+                // what a final answer overtook may still be on its way
+                engine.is_some_and(|engine| engine.gauges().reversals_out == 0)
+                    && !node.paused
                     && node.accepting
             })
             && !self.store.obligations.values().any(|o| is_open(o) && !self.is_parked(o.id))

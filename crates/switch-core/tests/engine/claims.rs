@@ -61,6 +61,30 @@ fn m11_a_void_that_is_reversed_from_memory_puts_its_original_back() {
 }
 
 #[test]
+fn m11_a_reversal_of_a_voided_sale_comes_too_late_until_the_void_is_reversed() {
+    let mut rig = Rig::approved();
+    void(&mut rig, 2, 43);
+    rig.written();
+    rig.answered("00");
+    rig.taken(2);
+    rig.look();
+    rig.focus = key();
+    rig.reverse(3, 100);
+    assert!(rig.look().ends_with("refuse 3 (original-not-found)"), "both stand in the batch");
+    assert_eq!((rig.owed().as_str(), claimed(&rig)), ("-", (100, false)));
+    rig.focus = of(Kind::Void, 43);
+    rig.reverse(4, 100);
+    rig.reversal_written();
+    rig.reversal_answered("00");
+    rig.look();
+    rig.focus = key();
+    rig.reverse(5, 100);
+    assert_eq!(rig.look(), "", "what memory knows of claims is not enough");
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.look(), "read, change to undone, Owed, done 5, reverse");
+}
+
+#[test]
 fn m11_an_original_that_moved_is_judged_again_and_named_once() {
     let mut rig = Rig::approved();
     rig.hold = true;

@@ -262,6 +262,24 @@ fn m9_a_late_approval_is_recorded_and_reversed_never_obeyed() {
 }
 
 #[test]
+fn m4_an_attempt_that_a_link_still_holds_is_the_one_copy() {
+    let mut rig = timed_out();
+    rig.reversal_written();
+    rig.pass(seconds(15));
+    rig.pass(seconds(3));
+    assert_eq!(rig.look(), "progress, reverse, repeated", "handed to a link");
+    rig.reversal_answered("00");
+    assert_eq!(rig.look(), "change to timed out, Confirmed", "the first was answered after all");
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to timed out, Owed", "no third beside the second");
+    rig.reversal_written();
+    assert_eq!(rig.look(), "");
+    rig.pass(seconds(15));
+    rig.pass(seconds(6));
+    assert_eq!(rig.look(), "progress, reverse, repeated", "it was not answered");
+}
+
+#[test]
 fn m9_an_approval_that_comes_to_another_node_than_its_own_waits_for_the_outcome() {
     for (code, owed) in [("51", "Owed"), ("00", "-")] {
         let mut rig = Rig::new();
