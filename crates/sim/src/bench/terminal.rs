@@ -23,6 +23,8 @@ use crate::text::Text;
 
 /// Between tries of a reversal that was refused or is pending.
 const PAUSE: Duration = Duration::from_millis(500);
+/// So often a notice is repeated that is refused with codes that say nothing of its earlier copies.
+const NOTICE_TRIES: u32 = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -68,6 +70,8 @@ struct Sale {
     due: Instant,
     sent: Instant,
     copies: u32,
+    /// Copies of a notice whose refusal says nothing of the others.
+    refused: u32,
     first: Option<Answer>,
     rrn: Text<12>,
     reason: &'static str,
@@ -122,6 +126,7 @@ impl Terminal {
             due: now,
             sent: now,
             copies: 0,
+            refused: 0,
             first: None,
             rrn: Text::default(),
             reason: "98",
@@ -225,6 +230,7 @@ impl Terminal {
             due,
             sent: turn.now,
             copies: 0,
+            refused: 0,
             first: None,
             rrn: Text::default(),
             reason: "98",

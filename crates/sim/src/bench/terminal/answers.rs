@@ -2,7 +2,7 @@
 
 use iso8583::Message;
 
-use super::{Answer, PAUSE, Sale, State, Terminal};
+use super::{Answer, NOTICE_TRIES, PAUSE, Sale, State, Terminal};
 use crate::bench::floor::{Floor, Turn};
 use crate::bench::plan::Plan;
 use crate::bench::stats::Live;
@@ -52,7 +52,14 @@ impl Terminal {
         if doubtful && is_notice(self.sale.kind) {
             // No answer of the request's: its number says nothing either.
             self.unanswered(floor);
-            self.reverse_or_free(turn);
+            self.sale.refused += 1;
+            if self.sale.refused < NOTICE_TRIES {
+                self.reverse_or_free(turn);
+            } else {
+                // It stays in the terminal's log, and is told again with the batch.
+                floor.stats.borrow_mut().fault("notice given up");
+                self.state = State::Free;
+            }
             return;
         }
         self.sale.first = Some(answer);
