@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod http;
 mod node;
+mod output;
 mod runtime;
 mod telemetry;
 

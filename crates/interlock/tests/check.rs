@@ -38,6 +38,22 @@ fn a_missing_file_and_bad_usage_end_with_status_2() {
     interlock().args(["no-such-command"]).assert().code(2);
 }
 
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_interlock"))
+        .args(["check", "--reference"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stderr)),
+        (Some(0), "".into())
+    );
+}
+
 /// Written anew where `UPDATE_DOCUMENTS` is set.
 #[test]
 fn the_reference_of_keys_in_the_documents_is_the_binary_s_own() {

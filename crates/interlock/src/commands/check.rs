@@ -5,24 +5,24 @@ use std::process::ExitCode;
 use crate::{
     cli::Check,
     config::{Config, reference},
+    output::say,
 };
 
 /// Checks the file, and says what it holds.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) fn run(options: &Check) -> anyhow::Result<ExitCode> {
     if options.reference {
-        print!("{}", reference::markdown());
+        say(reference::markdown().trim_end())?;
     }
     let Some(file) = &options.config else { return Ok(ExitCode::SUCCESS) };
     let config = Config::load(file)?;
     let settings = &config.settings;
-    println!(
+    say(format_args!(
         "{}: good: {} listeners, {} issuers, {} routes, {} merchants",
         config.file.display(),
         settings.listener.0.len(),
         settings.issuer.0.len(),
         settings.route.0.len(),
         settings.merchant.0.len(),
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use sim::issuer::{Issuer as Simulator, IssuerOptions, Script};
 
-use crate::{cli::Issuer, config::dialects, node::Signals, telemetry};
+use crate::{cli::Issuer, config::dialects, node::Signals, output::say, telemetry};
 
 /// Runs the simulator until SIGTERM or Ctrl-C, then says what it did.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
     telemetry::start(telemetry::Format::Text, "warn")?;
     let dialect = dialects::for_command(&options.dialect)?;
@@ -26,7 +25,7 @@ pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
     })
     .await?;
     let mut signals = Signals::new()?;
-    println!("listening on {}", issuer.local_addr());
+    say(format_args!("listening on {}", issuer.local_addr()))?;
     signals.stop().await;
     let counts = issuer.counts();
     issuer.stop().await;
@@ -41,15 +40,17 @@ pub(crate) async fn run(options: &Issuer) -> anyhow::Result<ExitCode> {
         duplicates,
         ..
     } = counts.postings;
-    println!(
+    say(format_args!(
         "{} messages: {charged} charged, {reversed} reversed, {declined} declined, {duplicates} forwarded twice",
         counts.received
-    );
+    ))?;
     if credited + held + released + adjusted > 0 {
-        println!("{credited} credited, {held} held, {released} released, {adjusted} adjusted");
+        say(format_args!(
+            "{credited} credited, {held} held, {released} released, {adjusted} adjusted"
+        ))?;
     }
     for (behaviour, times) in &counts.shown {
-        println!("{behaviour}: {times}");
+        say(format_args!("{behaviour}: {times}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,16 +4,15 @@ use std::process::ExitCode;
 
 use store::{Store, StoreConfig};
 
-use crate::{cli::ConfigFile, config::Config};
+use crate::{cli::ConfigFile, config::Config, output::say};
 
 /// Migrates, and says so. Idempotent.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn run(options: &ConfigFile) -> anyhow::Result<ExitCode> {
     let config = Config::load(&options.config)?;
     let store = Store::open(&store_config(&config)).await?;
     store.migrate().await?;
     store.check_version().await?;
-    println!("the database is at this version");
+    say("the database is at this version")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     cli::{Batches, Cases, Find, Reversals, Server, Show},
     http,
+    output::say,
 };
 
 /// Columns of a list of transactions.
@@ -47,17 +48,16 @@ pub(crate) async fn find(options: &Find) -> anyhow::Result<ExitCode> {
 }
 
 /// `interlock txn show`
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn show(options: &Show) -> anyhow::Result<ExitCode> {
     let path = format!("/api/v1/transactions/{}", options.id);
     let answer = http::get(&options.server.admin, &path, &[]).await?;
     if options.server.json {
-        println!("{answer}");
+        say(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = new_table();
     rows_of(&mut table, "", answer.get("transaction").unwrap_or(&Value::Null));
-    println!("{table}");
+    say(&table)?;
     for (title, key, columns) in [
         ("Events", "events", &["at", "what", "detail"][..]),
         ("Cases", "cases", &["kind", "opened", "resolved", "detail"][..]),
@@ -65,7 +65,7 @@ pub(crate) async fn show(options: &Show) -> anyhow::Result<ExitCode> {
     ] {
         let items = answer.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if !items.is_empty() {
-            println!("\n{title}\n{}", table_of(items, columns));
+            say(format_args!("\n{title}\n{}", table_of(items, columns)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -98,7 +98,6 @@ pub(crate) async fn batches(options: &Batches) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints a list of the API as a table, or one JSON object a line.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 async fn list(
     server: &Server,
     path: &str,
@@ -109,12 +108,12 @@ async fn list(
     let items = answer.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if server.json {
         for item in items {
-            println!("{item}");
+            say(item)?;
         }
     } else if items.is_empty() {
-        println!("none");
+        say("none")?;
     } else {
-        println!("{}", table_of(items, columns));
+        say(table_of(items, columns))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,13 +8,12 @@ use store::{Filter, Store};
 use switch_core::{Found, ObligationCause, ObligationStatus, RowState, TxnId};
 
 use super::migrate::store_config;
-use crate::{cli::Reconcile, config::Config};
+use crate::{cli::Reconcile, config::Config, output::say};
 
 /// Rows that are read at once.
 const PAGE: u32 = 5_000;
 
 /// Compares, prints what was found, and ends with 1 if there is a difference.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn run(options: &Reconcile) -> anyhow::Result<ExitCode> {
     let config = Config::load(&options.config)?;
     let store = Store::open(&store_config(&config)).await?;
@@ -22,9 +21,9 @@ pub(crate) async fn run(options: &Reconcile) -> anyhow::Result<ExitCode> {
     let ledgers = Ledgers { terminals: options.terminal.clone(), issuers: options.issuer.clone() };
     let report = reconcile(&ledgers, Some(rows))?;
     if options.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say(serde_json::to_string(&report)?)?;
     } else {
-        println!("{report}");
+        say(&report)?;
     }
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,10 +9,10 @@ use super::migrate::store_config;
 use crate::{
     cli::{Resolve, Word},
     config::Config,
+    output::say,
 };
 
 /// Closes the cases, and says so. A second time is an error that changes nothing.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn run(options: &Resolve) -> anyhow::Result<ExitCode> {
     let config = Config::load(&options.file.config)?;
     let store = Store::open(&store_config(&config)).await?;
@@ -24,6 +24,6 @@ pub(crate) async fn run(options: &Resolve) -> anyhow::Result<ExitCode> {
     };
     let id = TxnId(options.id);
     store.resolve(id, how, switch::clock::now().wall).await?;
-    println!("the cases of {} are resolved: {}", id.rrn(), how.name());
+    say(format_args!("the cases of {} are resolved: {}", id.rrn(), how.name()))?;
     Ok(ExitCode::SUCCESS)
 }

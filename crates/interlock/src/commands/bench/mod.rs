@@ -11,13 +11,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sim::bench::{BenchOptions, Live, Mix, Pace, Progress, run as run_bench, used};
 
 use self::report::{Former, Settings};
-use crate::{cli::Bench, config::dialects, node::Signals};
+use crate::{cli::Bench, config::dialects, node::Signals, output::say};
 
 /// The load ends with the terminals' days, and without a duration nothing else ends it.
 const DAYS_END: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs the load; Ctrl-C ends it early, and goes on to clear up what terminals do not know.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(crate) async fn run(options: &Bench) -> anyhow::Result<ExitCode> {
     let former = options.compare.as_deref().map(Former::load).transpose()?;
     let bench = bench_options(options)?;
@@ -40,9 +39,9 @@ pub(crate) async fn run(options: &Bench) -> anyhow::Result<ExitCode> {
         stop.cancel();
     });
     let summary = work.await.context("the load")??;
-    println!("{summary}");
+    say(&summary)?;
     if let Some(former) = &former {
-        println!("\n{}", report::comparison(&summary, &settings, former));
+        say(format_args!("\n{}", report::comparison(&summary, &settings, former)))?;
     }
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&report::json(&summary, &settings)?)?)?;

@@ -83,7 +83,7 @@ pub(crate) async fn run(options: &Dev) -> anyhow::Result<ExitCode> {
     let config = Config::parse(&place.config(), &text, std::iter::empty())?;
     let node = Node::start(config, metrics.clone()).await?;
     let terminals = node.addresses().next().context("a listener")?.1;
-    show::addresses(&node, terminals, &addresses, &options.dir);
+    show::addresses(&node, terminals, &addresses, &options.dir)?;
 
     let stop = CancellationToken::new();
     let load = start_load(&place, &terminals.to_string(), stop.clone())?;

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use store::{Filter, Store};
 use switch_core::{Found, RowState};
 
-use crate::node::Node;
+use crate::{node::Node, output::say};
 
 /// How often the line is written anew on a terminal, and into a file.
 const ON_TERMINAL: Duration = Duration::from_millis(500);
@@ -21,20 +21,22 @@ const IN_FILE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Prints the addresses, that of the console first.
-#[expect(clippy::print_stdout, reason = "the result of the command goes to standard output")]
 pub(super) fn addresses(
     node: &Node,
     terminals: SocketAddr,
     issuers: &[(&str, SocketAddr)],
     directory: &Path,
-) {
-    println!("http://{:<22} status page, /metrics, /api/v1", node.admin_address.to_string());
-    println!("{:<29} terminals, cup-pos", terminals.to_string());
+) -> std::io::Result<()> {
+    say(format_args!(
+        "http://{:<22} status page, /metrics, /api/v1",
+        node.admin_address.to_string()
+    ))?;
+    say(format_args!("{:<29} terminals, cup-pos", terminals.to_string()))?;
     for (name, address) in issuers {
-        println!("{:<29} simulated issuer {name}, iso87-ascii", address.to_string());
+        say(format_args!("{:<29} simulated issuer {name}, iso87-ascii", address.to_string()))?;
     }
     let directory = directory.display().to_string();
-    println!("{directory:<29} database, key, ledgers, log; Ctrl-C ends");
+    say(format_args!("{directory:<29} database, key, ledgers, log; Ctrl-C ends"))
 }
 
 /// Prints the first approved purchase, then figures, for ever.

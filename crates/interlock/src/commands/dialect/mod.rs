@@ -11,6 +11,7 @@ use iso8583::Dialect;
 use crate::{
     cli::DialectImport,
     config::{Fault, Faults},
+    output::heard,
 };
 
 /// Reads the specification, checks what it makes of it, and writes that to standard output or a new file.
@@ -24,7 +25,7 @@ pub(crate) fn import(options: &DialectImport) -> anyhow::Result<ExitCode> {
     // What was made is read as any dialect file is: a fault would be this command's own.
     Dialect::parse("imported", &dialect).context("the imported dialect")?;
     let Some(output) = &options.output else {
-        std::io::stdout().write_all(dialect.as_bytes())?;
+        heard(std::io::stdout().write_all(dialect.as_bytes()))?;
         return Ok(ExitCode::SUCCESS);
     };
     let created = fs::OpenOptions::new().write(true).create_new(true).open(output);
