@@ -44,6 +44,9 @@ impl Engine {
         if request.refusal == Some(Cause::BatchDiffers) {
             return self.look_for_own(now, request);
         }
+        if request.refusal == Some(Cause::SystemDown) {
+            return self.shed(now, &request, Cause::SystemDown, ShedReason::StoreDown);
+        }
         if let Some(cause) = request.refusal {
             self.core.refuse(now, &request.asked, key, cause);
             return self.core.concluded_without_row(&request, TxnOutcome::Refused);

@@ -108,7 +108,7 @@ impl Txn {
         }
     }
 
-    fn taken_after_all(&self, now: Now, code: Code, core: &mut Core) {
+    pub(crate) fn taken_after_all(&self, now: Now, code: Code, core: &mut Core) {
         core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, code.as_str());
         core.case(Case { id: self.row.id, kind: CaseKind::AdviceApprovedLate, at: now.wall });
     }
@@ -137,6 +137,14 @@ impl Txn {
             }
             AdviceAnswer::Refused(_) | AdviceAnswer::NotNow => {}
         }
+    }
+
+    /// M12: its issuer could not do it now, refused nothing, and takes a repeat for the same.
+    pub(crate) fn is_told_again(&self, answer: &IssuerAnswer, core: &Core) -> bool {
+        self.is_delivered()
+            && !answer.approves
+            && NOT_NOW.contains(&answer.code.as_str())
+            && core.issuers.get(&answer.issuer).is_some_and(|issuer| issuer.policy.repeats_advices)
     }
 
     /// Whether a copy may go out: an issuer that does not take a repeat for the same gets one (M12).

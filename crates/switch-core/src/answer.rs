@@ -78,6 +78,8 @@ impl Txn {
         let unknown = core.is_unknown_code(&answer.issuer, answer.code);
         if unknown && !core.has(Bug::UnknownCodeRefuses) {
             Conclusion::Silent
+        } else if self.is_told_again(&answer, core) {
+            Conclusion::Silent
         } else if !answer.approves {
             Conclusion::Declined(answer)
         } else if contradicts(&self.row, &answer, self.takes_partial)

@@ -96,7 +96,7 @@ pub(crate) fn judge(
 /// The same merchant's, of a kind that may be asked about, and with the same authorisation code.
 fn is_theirs(request: &Request, ask: &ClaimAsk, original: &OriginalFound) -> Result<(), Refusal> {
     let row = &original.found.row;
-    if row.merchant != request.merchant {
+    if row.merchant != request.merchant || !original.same_domain {
         let words = format!("{} is another merchant's", row.id.rrn());
         return Err(Refusal::new(Cause::OriginalNotFound, words));
     }

@@ -144,6 +144,11 @@ impl Engine {
     pub(crate) fn on_duty_due(&mut self, now: Now, key: Key) {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         match txn.duty.sending {
+            Sending::Due(at) if at <= now.mono && txn.has_case() => {
+                // what is written tells whether it is still owed
+                txn.duty.progress = true;
+                txn.set_sending(Sending::Idle, &mut self.core);
+            }
             Sending::Due(at) if at <= now.mono => txn.queue(Turn::Backlog, &mut self.core),
             Sending::Written { deadline }
                 if deadline <= now.mono && !txn.wants_answer(&self.core) =>
@@ -184,6 +189,7 @@ impl Txn {
         let Some(known) = core.issuers.get(&issuer) else {
             self.duty.case = true;
             self.duty.waits_for_issuer = true;
+            self.duty.issuer_gone = true;
             self.duty.not_found_counts_from = Some(now.mono.plus(UNKNOWN_TWICE));
             return;
         };
@@ -200,6 +206,9 @@ impl Txn {
             self.set_sending(Sending::Due(at), core);
         } else {
             self.queue(turn, core);
+            if !self.may_send(core) {
+                self.still_owed(now, core);
+            }
         }
         if let Some(said) = self.answered.take() {
             self.on_delivery_answer(now, said, core);
@@ -211,11 +220,34 @@ impl Txn {
         self.duty.not_found_counts_from.is_some_and(|from| now.mono < from)
     }
 
+    /// Whether an advice has its case: a person may say at any time what became of it (M12).
+    fn has_case(&self) -> bool {
+        self.is_delivered() && (self.duty.parked || self.duty.issuer_gone)
+    }
+
+    /// An advice that has its case is still owed, as was just written: it is sent again, or looked at again later.
+    pub(crate) fn still_owed(&mut self, now: Now, core: &mut Core) {
+        let rests = self.duty.sending == Sending::Idle && self.duty.proof.is_some();
+        if !rests || !self.has_case() || !self.wants_answer(core) {
+            return;
+        }
+        let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
+        let longest = issuer.policy.reversal.longest;
+        if self.may_send(core) || !self.duty.parked {
+            self.queue(Turn::Backlog, core);
+        } else {
+            self.set_sending(Sending::Due(now.mono.plus(longest)), core);
+        }
+    }
+
     /// Its issuer is configured, again or at last.
     pub(crate) fn resume(&mut self, core: &mut Core) {
         let known = core.issuer(self.row.issuer.as_ref()).is_some();
         if known && self.duty.proof.is_some() && self.duty.sending == Sending::Idle {
             self.duty.waits_for_issuer = false;
+            if self.has_case() {
+                return self.set_sending(Sending::Due(Instant::default()), core);
+            }
             self.queue(Turn::Backlog, core);
             // what may not be sent is for a person: that is written at the next look
             core.arm(Instant::default(), Timer::Duty(self.row.key));

@@ -30,6 +30,10 @@ pub enum Effect {
         named: crate::Named,
         /// The kinds that it may be.
         kinds: Arc<[Kind]>,
+        /// Who asks, if anybody still waits.
+        ask: Option<AskId>,
+        /// The request's merchant (42).
+        merchant: Bytes,
     },
     /// Send the request to its issuer; `Event::Written` or `Event::NeverSent` must follow, exactly once.
     Forward(Forward),

@@ -138,6 +138,8 @@ pub struct ReadFailed;
 pub struct OriginalFound {
     /// Its newest image.
     pub found: Found,
+    /// Whether it is of the request's domain: a merchant's number says who it is only there.
+    pub same_domain: bool,
     /// Whether its batch is settled.
     pub settled: bool,
     /// How many business days ago it was.

@@ -39,7 +39,7 @@ mod time;
 mod txn;
 
 // The codec's words that stand in rows and events, for the floors above that may not import the codec.
-pub use iso8583::{Cause, Code, Kind, Takes, numbered};
+pub use iso8583::{Cause, Code, Kind, OnSilence, Takes, numbered};
 
 #[cfg(feature = "bugs")]
 pub use bug::Bug;

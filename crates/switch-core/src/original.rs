@@ -220,7 +220,12 @@ impl Txn {
         let Some(ask) = self.request.as_ref().and_then(|request| request.original.as_ref()) else {
             return;
         };
-        let (named, kinds) = (ask.named, ask.kinds.clone());
-        core.push(Effect::FindOriginal { key: self.row.key, named, kinds });
+        core.push(Effect::FindOriginal {
+            key: self.row.key,
+            named: ask.named,
+            kinds: ask.kinds.clone(),
+            ask: self.askers.first().map(|asker| asker.asked.ask),
+            merchant: self.row.merchant.clone(),
+        });
     }
 }

@@ -148,6 +148,8 @@ impl Engine {
                     txn.duty.early = 1;
                     let owed = Durable::of_commit(txn.row.id, commit);
                     txn.owe(now, owed, Turn::Backlog, core);
+                } else {
+                    txn.still_owed(now, core);
                 }
             }
             Record::Case(_) | Record::Note(_) => {}
@@ -198,7 +200,13 @@ impl Engine {
         if let Record::Change(change) = &pending.what {
             txn.duty.case |= change.case.is_some() && change.obligation.is_none();
         }
+        // M12: a person said that its issuer does not have it, and it took it
+        let denied = found.row.state == RowState::Disputed && !txn.duty.refused;
+        let taken = txn.duty.confirmed.filter(|_| txn.is_delivered() && denied);
         txn.adopt_image(found, &mut self.core);
+        if let Some(code) = taken {
+            txn.taken_after_all(now, code, &mut self.core);
+        }
         txn.arm_askers(&mut self.core);
         self.step(now, key);
     }

@@ -156,6 +156,8 @@ pub(crate) struct Duty {
     pub(crate) progress: bool,
     /// Its issuer was not configured when it became owed.
     pub(crate) waits_for_issuer: bool,
+    /// That was so once, and has its case.
+    pub(crate) issuer_gone: bool,
     /// A case is to be opened.
     pub(crate) case: bool,
     /// A 25 to an attempt written before then is not final (M4).

@@ -220,7 +220,7 @@ impl Asker<'_> {
             amount,
             currency: self.currency().unwrap_or(*b"000"),
             card: sealed.unwrap_or_default(),
-            settled: batch > 0 && self.desk.batches.is_closed(key.terminal(), batch),
+            settled: self.desk.batches.is_closed(key.terminal(), batch),
             carried: self.carried(row.kind, None),
         };
         Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))

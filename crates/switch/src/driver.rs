@@ -289,8 +289,14 @@ impl Driver {
             Effect::Read(read @ (Read::Key(_) | Read::AnyDay(_) | Read::Id(_))) => {
                 let _ = self.wiring.reads.send(Question::Row(read));
             }
-            Effect::FindOriginal { key, named, kinds } => {
-                let lookup = Lookup { key, named, kinds };
+            Effect::FindOriginal { key, named, kinds, ask, merchant } => {
+                let Some(ask) = ask.and_then(|ask| self.asks.get(&ask)) else {
+                    // nobody waits for it any more
+                    let original = Err(switch_core::ReadFailed);
+                    return self.engine.handle(clock::now(), Event::OriginalRead { key, original });
+                };
+                let desk = Arc::clone(&ask.desk);
+                let lookup = Lookup { key, named, kinds, merchant, desk };
                 let _ = self.wiring.reads.send(Question::Original(lookup));
             }
             Effect::Forward(forward) => {

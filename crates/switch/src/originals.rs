@@ -5,17 +5,45 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iso8583::Kind;
 use store::{Store, StoreError};
-use switch_core::{Day, Found, Key, Named, OriginalFound, Row};
+use switch_core::{Day, Found, Key, Named, OriginalFound, Row, TxnId};
 
-use crate::{blob, desk::Directory, issuer};
+use crate::{
+    blob,
+    desk::{Desk, Directory},
+    issuer,
+};
 
 /// What is to be looked for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Lookup {
     /// The request's identity.
     pub(crate) key: Key,
     pub(crate) named: Named,
     pub(crate) kinds: Arc<[Kind]>,
+    /// The request's merchant (42), and the port's settings when it was read.
+    pub(crate) merchant: Bytes,
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl std::fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lookup({:?})", self.named)
+    }
+}
+
+impl Lookup {
+    /// Whether it is of the request's domain.
+    fn is_of_domain(&self, row: &Row) -> bool {
+        self.desk.terminal_key(&row.merchant, &row.terminal) == row.key.terminal()
+    }
+
+    /// Whether the request, which knows card and authorisation code only, may mean it.
+    fn may_mean(&self, row: &Row, code: [u8; 6], date: Option<u16>) -> bool {
+        authorisation(row) == Some(code)
+            && date.is_none_or(|date| date_of(row) == Some(date))
+            && row.merchant == self.merchant
+            && self.is_of_domain(row)
+    }
 }
 
 /// Pre-authorisations are looked for in so many business days at most.
@@ -34,30 +62,36 @@ pub(crate) async fn find(
                 lookup.kinds.iter().map(|kind| Key::new(terminal, batch, stan, *kind)).collect();
             store.read_newest_of(&keys).await?
         }
+        Named::Number(TxnId(0)) => None,
         Named::Number(id) => store.read_id(id).await?,
         Named::Authorisation { card, code, date } => {
             let from = store.today().map_or(Day(0), |today| Day(today.0 - MOST_DAYS));
-            let held = store.read_of_card(card, &lookup.kinds, from).await?;
-            held.into_iter().find(|found| {
-                authorisation(&found.row) == Some(code)
-                    && date.is_none_or(|date| date_of(&found.row) == Some(date))
-            })
+            let mut held = store.read_of_card(card, &lookup.kinds, from).await?;
+            held.retain(|found| lookup.may_mean(&found.row, code, date));
+            // a code may come again: one of which something is left, before one that was used up
+            let open = held
+                .iter()
+                .position(|found| found.row.state.is_told_approved() && found.row.left() > 0);
+            held.into_iter().nth(open.unwrap_or(0))
         }
     };
     let Some(found) = found else { return Ok(None) };
-    // Zero: a dialect without batches.
+    // In a dialect without batches no batch is ever closed.
     let (terminal, batch) = (found.row.key.terminal(), found.row.key.batch());
-    let settled = batch > 0 && store.batch_closed(terminal, batch, found.row.day).await?;
-    Ok(Some(describe(store, directory, found, settled)))
+    let settled = store.batch_closed(terminal, batch, found.row.day).await?;
+    let same_domain = lookup.is_of_domain(&found.row);
+    let original = describe(store, directory, found);
+    Ok(Some(OriginalFound { settled, same_domain, ..original }))
 }
 
-fn describe(store: &Store, directory: &Directory, found: Found, settled: bool) -> OriginalFound {
+fn describe(store: &Store, directory: &Directory, found: Found) -> OriginalFound {
     let row = &found.row;
     let days = store.today().map_or(0, |today| today.0.saturating_sub(row.day.0));
     let host = row.issuer.as_ref().and_then(|name| directory.issuers.get(name));
     let elements = host.map_or_else(Bytes::new, |host| issuer::original_named(host, row));
     OriginalFound {
-        settled,
+        same_domain: false,
+        settled: false,
         days_old: u32::try_from(days).unwrap_or(0),
         authorisation: authorisation(row),
         date: date_of(row),

@@ -1,11 +1,12 @@
-//! Reads rows for the engine: keys that wait are read together, in one question (M6).
+//! Reads rows for the engine: keys that wait are read together, in one question (M6); what may have to be looked for in every
+//! day is read a few at a time, so that one blocks no other.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use store::Store;
 use switch_core::{Event, Key, Read, ReadFailed};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     desk::Directory,
@@ -15,6 +16,11 @@ use crate::{
 
 /// Most rows read at once.
 const AT_ONCE: usize = 500;
+/// Originals looked for at a time, and rows of any day: a store with few connections makes them wait for one another.
+const LOOKS: usize = 3;
+const ROWS: usize = 2;
+/// Most originals that wait to be looked for; what comes beside them is refused as if the store were down (M15, M16).
+const MOST_LOOKS: usize = 2_000;
 
 /// What the engine wants to know of the store.
 #[derive(Debug, Clone)]
@@ -32,70 +38,92 @@ pub(crate) async fn read_rows(
     mut reads: mpsc::UnboundedReceiver<Question>,
     inputs: Inputs,
 ) {
+    let reader = Arc::new(Reader {
+        store,
+        directory,
+        inputs,
+        waiting: Semaphore::new(MOST_LOOKS),
+        looks: Semaphore::new(LOOKS),
+        rows: Semaphore::new(ROWS),
+    });
     let mut waiting = Vec::with_capacity(AT_ONCE);
     while reads.recv_many(&mut waiting, AT_ONCE).await > 0 {
-        let keys: Vec<Key> = waiting
-            .iter()
-            .filter_map(|question| match question {
-                Question::Row(Read::Key(key)) => Some(*key),
-                Question::Row(Read::Confirm { .. } | Read::AnyDay(_) | Read::Id(_))
-                | Question::Original(_) => None,
-            })
-            .collect();
-        if !keys.is_empty() {
-            read_keys(&store, &keys, &inputs).await;
-        }
+        let mut keys = Vec::new();
         for question in waiting.drain(..) {
-            let read = match question {
-                Question::Row(read) => read,
-                Question::Original(lookup) => {
-                    find_original(&store, &directory, &lookup, &inputs).await;
-                    continue;
+            match question {
+                Question::Row(Read::Key(key)) => keys.push(key),
+                // a lane's own
+                Question::Row(Read::Confirm { .. }) => {}
+                Question::Row(read @ (Read::AnyDay(_) | Read::Id(_))) => {
+                    tokio::spawn(Arc::clone(&reader).read_row(read));
                 }
-            };
-            let found = match read {
-                Read::Key(_) | Read::Confirm { .. } => continue,
-                Read::AnyDay(key) => store.read_any_day(key).await,
-                Read::Id(id) => store.read_id(id).await,
-            };
-            let found = found.map(|found| found.map(Box::new)).map_err(|error| {
-                tracing::warn!(%error, "a row could not be read");
-                ReadFailed
-            });
-            inputs.event(Event::RowRead { read, found });
+                Question::Original(lookup) => {
+                    tokio::spawn(Arc::clone(&reader).find_original(lookup));
+                }
+            }
+        }
+        if !keys.is_empty() {
+            reader.read_keys(&keys).await;
         }
     }
 }
 
-async fn find_original(
-    store: &Store,
-    directory: &ArcSwap<Directory>,
-    lookup: &Lookup,
-    inputs: &Inputs,
-) {
-    let found = originals::find(store, &directory.load_full(), lookup).await;
-    let original = found.map(|found| found.map(Box::new)).map_err(|error| {
-        tracing::warn!(%error, "an original could not be looked for");
-        ReadFailed
-    });
-    inputs.event(Event::OriginalRead { key: lookup.key, original });
+struct Reader {
+    store: Store,
+    directory: Arc<ArcSwap<Directory>>,
+    inputs: Inputs,
+    waiting: Semaphore,
+    looks: Semaphore,
+    rows: Semaphore,
 }
 
-async fn read_keys(store: &Store, keys: &[Key], inputs: &Inputs) {
-    let mut found = match store.read_keys(keys).await {
-        Ok(found) => {
-            Ok(found.into_iter().map(|found| (found.row.key, found)).collect::<BTreeMap<_, _>>())
-        }
-        Err(error) => {
-            tracing::warn!(%error, "rows could not be read");
-            Err(ReadFailed)
-        }
-    };
-    for &key in keys {
-        let found = match &mut found {
-            Ok(found) => Ok(found.remove(&key).map(Box::new)),
-            Err(failed) => Err(*failed),
+impl Reader {
+    async fn read_row(self: Arc<Self>, read: Read) {
+        let _turn = self.rows.acquire().await;
+        let found = match read {
+            Read::Key(_) | Read::Confirm { .. } => return,
+            Read::AnyDay(key) => self.store.read_newest_of(&[key]).await,
+            Read::Id(id) => self.store.read_id(id).await,
         };
-        inputs.event(Event::RowRead { read: Read::Key(key), found });
+        let found = found.map(|found| found.map(Box::new)).map_err(|error| {
+            tracing::warn!(%error, "a row could not be read");
+            ReadFailed
+        });
+        self.inputs.event(Event::RowRead { read, found });
+    }
+
+    async fn find_original(self: Arc<Self>, lookup: Lookup) {
+        let key = lookup.key;
+        let Ok(_place) = self.waiting.try_acquire() else {
+            tracing::warn!("more originals are looked for than the store answers");
+            return self.inputs.event(Event::OriginalRead { key, original: Err(ReadFailed) });
+        };
+        let _turn = self.looks.acquire().await;
+        let found = originals::find(&self.store, &self.directory.load_full(), &lookup).await;
+        let original = found.map(|found| found.map(Box::new)).map_err(|error| {
+            tracing::warn!(%error, "an original could not be looked for");
+            ReadFailed
+        });
+        self.inputs.event(Event::OriginalRead { key, original });
+    }
+
+    async fn read_keys(&self, keys: &[Key]) {
+        let mut found = match self.store.read_keys(keys).await {
+            Ok(found) => Ok(found
+                .into_iter()
+                .map(|found| (found.row.key, found))
+                .collect::<BTreeMap<_, _>>()),
+            Err(error) => {
+                tracing::warn!(%error, "rows could not be read");
+                Err(ReadFailed)
+            }
+        };
+        for &key in keys {
+            let found = match &mut found {
+                Ok(found) => Ok(found.remove(&key).map(Box::new)),
+                Err(failed) => Err(*failed),
+            };
+            self.inputs.event(Event::RowRead { read: Read::Key(key), found });
+        }
     }
 }

@@ -21,7 +21,7 @@ impl World {
                 self.nodes[node].lanes[lane].queue.push((record, what));
             }
             Effect::Read(read) => self.read(node, read),
-            Effect::FindOriginal { key, named, kinds } => {
+            Effect::FindOriginal { key, named, kinds, .. } => {
                 let life = self.nodes[node].life;
                 let after = self.rng.range(200, 6_000) * 1000;
                 self.agenda.add(self.now + after, Ev::Find { node, life, key, named, kinds });

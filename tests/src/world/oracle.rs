@@ -57,6 +57,7 @@ impl World {
     fn describe(&self, found: Found) -> OriginalFound {
         let row = &found.row;
         OriginalFound {
+            same_domain: true,
             settled: self.store.settled.contains(&row.id),
             days_old: (self.store.today.0 - row.day.0).unsigned_abs(),
             authorisation: edge::authorisation_of(row),

@@ -137,9 +137,76 @@ fn m12_an_issuer_that_takes_no_repeats_gets_one_copy_and_then_it_is_a_case() {
         "change to accepted, Owed, approve 2 (00), change to accepted, progress"
     );
     rig.pass(Duration::from_secs(3_600));
-    assert_eq!(rig.look(), "", "no second copy, ever");
+    assert_eq!(rig.look(), "progress × 12", "looked at, and no second copy, ever");
     rig.answered("00");
     assert_eq!(rig.look(), "change to approved, Confirmed", "its answer counts, however late");
+}
+
+/// An advice whose every attempt was silence, so that it has its case.
+fn parked() -> Rig {
+    let mut rig = Rig::new();
+    rig.focus = of(Kind::OfflineSale, 43);
+    rig.buy(2);
+    rig.written();
+    rig.pass(Duration::from_secs(15));
+    rig.taken(2);
+    loop {
+        rig.reversal_written();
+        rig.look();
+        rig.pass(Duration::from_secs(15));
+        if rig.look() == "change to accepted, progress" {
+            return rig;
+        }
+        rig.pass(Duration::from_secs(400));
+    }
+}
+
+/// A person says that its issuer does not have it: `interlock resolve --as refused`.
+fn refused_by_a_person(rig: &mut Rig) {
+    let found = rig.rows.get_mut(&rig.focus).expect("the advice");
+    found.row.version += 1;
+    found.row.state = RowState::Disputed;
+    let known = found.obligation.as_mut().expect("its delivery");
+    known.status = switch_core::ObligationStatus::Confirmed;
+}
+
+#[test]
+fn m12_an_advice_that_a_person_called_refused_is_not_sent_again() {
+    let mut rig = parked();
+    refused_by_a_person(&mut rig);
+    rig.pass(Duration::from_secs(4_000));
+    assert_eq!(rig.look(), "progress", "looked at, and no longer owed");
+    assert_eq!(rig.state(), "(disputed)");
+}
+
+#[test]
+fn m9_an_advice_that_is_taken_after_a_person_called_it_refused_is_a_case() {
+    let mut rig = parked();
+    rig.pass(Duration::from_secs(300));
+    assert_eq!(rig.look(), "progress, reverse, repeated");
+    rig.reversal_written();
+    refused_by_a_person(&mut rig);
+    rig.answered("00");
+    assert_eq!(rig.look(), "change to approved, Confirmed, note LateApproval, case");
+}
+
+#[test]
+fn m12_an_issuer_that_cannot_now_is_told_again_if_it_takes_repeats() {
+    for (code, repeats, told) in [
+        ("91", true, "change to accepted, Owed, approve 2 (00), reverse, repeated"),
+        ("96", false, "change to declined, refuse 2 (issuer)"),
+        ("51", true, "change to declined, refuse 2 (issuer)"),
+    ] {
+        let mut rig = if repeats { Rig::new() } else { one_copy() };
+        rig.focus = of(Kind::OfflineSale, 43);
+        if repeats {
+            rig.buy(2);
+            rig.written();
+            rig.look();
+        }
+        rig.answered(code);
+        assert_eq!(rig.look(), told, "{code}");
+    }
 }
 
 #[test]
@@ -180,7 +247,11 @@ fn m12_an_advice_whose_issuer_comes_back_and_takes_no_repeats_is_a_case() {
     );
     heir.take_no_repeats(&[]);
     heir.pass(Duration::ZERO);
-    assert_eq!(heir.look(), "change to accepted, progress", "it may have had its copy: a case");
+    assert_eq!(
+        heir.look(),
+        "progress, change to accepted, progress",
+        "still owed, and it may have had its copy: a case"
+    );
 }
 
 #[test]

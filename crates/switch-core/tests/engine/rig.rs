@@ -7,8 +7,9 @@ use iso8583::{Code, Kind};
 use switch_core::{
     AskId, Asked, Card, Claim, ClaimAsk, ClaimIntent, ClaimStatus, Commit, Day, Digest, Effect,
     Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Named, Now,
-    NumberBlock, Obligation, OriginalFound, Persisted, Read, ReadFailed, Record, RecordId, Reply,
-    Request, ReversalRequest, ReversalSchedule, Row, RowState, Takes, TerminalKey, TxnId,
+    NumberBlock, Obligation, ObligationStatus, OriginalFound, Persisted, Read, ReadFailed, Record,
+    RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, RowState, Takes, TerminalKey,
+    TxnId,
 };
 
 pub(crate) const ISSUER: &str = "issuer";
@@ -219,7 +220,7 @@ impl Rig {
                         self.answer_read(read);
                     }
                 }
-                Effect::FindOriginal { key, named, kinds } => {
+                Effect::FindOriginal { key, named, kinds, .. } => {
                     self.log.push("find original".to_owned());
                     if self.hold_originals {
                         self.originals.push((key, named, kinds));
@@ -289,7 +290,15 @@ impl Rig {
         Ok(found.map(|found| {
             let authorisation = Some(*b"123456");
             let (date, elements) = (Some(1127), Bytes::from_static(b"E"));
-            Box::new(OriginalFound { found, settled, days_old, authorisation, date, elements })
+            Box::new(OriginalFound {
+                found,
+                same_domain: true,
+                settled,
+                days_old,
+                authorisation,
+                date,
+                elements,
+            })
         }))
     }
 
@@ -380,12 +389,15 @@ impl Rig {
                 }
             }
             Record::Progress(progress) => {
-                if let Some(known) =
-                    self.rows.get_mut(&progress.key).and_then(|found| found.obligation.as_mut())
-                {
-                    known.attempts = progress.attempts;
-                    known.parked = progress.parked;
-                }
+                let Some(found) = self.rows.get_mut(&progress.key) else {
+                    return Persisted::Lost(None);
+                };
+                let owed = |known: &&mut Obligation| known.status == ObligationStatus::Owed;
+                let Some(known) = found.obligation.as_mut().filter(owed) else {
+                    return Persisted::Lost(Some(Box::new(found.clone())));
+                };
+                known.attempts = progress.attempts;
+                known.parked = progress.parked;
             }
             Record::Case(_) | Record::Note(_) => {}
         }
