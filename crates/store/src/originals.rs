@@ -29,12 +29,17 @@ pub(crate) fn is_of(kinds: &[Kind]) -> String {
 }
 
 impl Store {
-    /// The newest row under any of these keys, of any day that is kept.
+    /// The newest row under any of these keys, of any day that is kept: of the days of the horizon in one look, and of the
+    /// others only where it has none.
     ///
     /// # Errors
     /// The database failed.
     pub async fn read_newest_of(&self, keys: &[Key]) -> Result<Option<Found>, StoreError> {
-        let mut newest: Option<Found> = None;
+        let recent = self.read_keys(keys).await?;
+        let mut newest = recent.into_iter().max_by_key(|found| (found.row.day, found.row.id));
+        if newest.is_some() {
+            return Ok(newest);
+        }
         for key in keys {
             let found = self.read_any_day(*key).await?;
             let newer = |found: &Found| {

@@ -1,6 +1,6 @@
 //! A person's word on a transaction's cases: what an advice's issuer has (M12), and so what becomes of its claim (M11).
 
-use switch_core::{Found, ObligationStatus, RowState, TxnId, Wall};
+use switch_core::{Claim, ClaimStatus, Found, ObligationStatus, OnSilence, RowState, TxnId, Wall};
 
 use crate::{Store, StoreError};
 
@@ -26,22 +26,38 @@ impl Resolution {
         }
     }
 
-    /// What the row becomes, if it changes.
+    /// What the row becomes, if it changes. What was refused may have been taken after all (M9).
     pub(crate) fn state(self, found: &Found) -> Option<RowState> {
-        let open = matches!(found.row.state, RowState::Accepted | RowState::Disputed);
-        match self {
-            Self::Delivered if open => Some(RowState::Approved),
-            Self::Refused if open => Some(RowState::Disputed),
-            Self::Delivered | Self::Refused | Self::Seen => None,
+        let advice = found.row.kind.on_silence() == OnSilence::Deliver;
+        match (self, found.row.state) {
+            (Self::Delivered, RowState::Accepted | RowState::Disputed) => Some(RowState::Approved),
+            (Self::Delivered, RowState::Declined | RowState::NeverSent) if advice => {
+                Some(RowState::Approved)
+            }
+            (Self::Refused, RowState::Accepted | RowState::Disputed) => Some(RowState::Disputed),
+            (Self::Delivered | Self::Refused | Self::Seen, _) => None,
         }
     }
 
-    /// How much the original's `claimed` grows, and the claim's status then.
-    pub(crate) const fn claim(self, amount: i64) -> (i64, i16) {
-        match self {
-            Self::Delivered => (amount, 2),
-            Self::Refused | Self::Seen => (0, 3),
+    /// What the claim's status becomes, and how much the original's `claimed` grows with it: one that was released comes
+    /// back with what was delivered after all, even where others have taken what was left.
+    pub(crate) fn claim(self, claim: &Claim) -> Option<(ClaimStatus, i64)> {
+        match (self, claim.status) {
+            (Self::Delivered, ClaimStatus::Open | ClaimStatus::Released) => {
+                Some((ClaimStatus::Stands, claim.amount))
+            }
+            (Self::Refused, ClaimStatus::Open) => Some((ClaimStatus::Released, 0)),
+            (Self::Delivered | Self::Refused | Self::Seen, _) => None,
         }
+    }
+
+    /// Whether cases of this kind are closed by it: of an advice that still waits for a word, only the word closes those
+    /// that ask for it.
+    pub(crate) fn closes(self, found: Option<&Found>) -> &'static str {
+        let waits = found.is_some_and(|found| {
+            matches!(found.row.state, RowState::Accepted | RowState::Disputed)
+        });
+        if self == Self::Seen && waits { " AND kind NOT IN (3, 20, 21)" } else { "" }
     }
 }
 
@@ -54,11 +70,14 @@ pub enum ResolveError {
     /// None of its cases is open.
     #[error("no case of {} is open", .0.rrn())]
     NotOpen(TxnId),
+    /// Its issuer has it or not: that it was seen says neither.
+    #[error("{} is still to be delivered: say --as delivered or --as refused", .0.rrn())]
+    WantsWord(TxnId),
     /// It changed meanwhile: look again.
     #[error("{} changed meanwhile: look at it again", .0.rrn())]
     Moved(TxnId),
     /// It is no advice or refund that waits for such a word.
-    #[error("{} is {}: only what is accepted or disputed can be called delivered or refused", .0.rrn(), .1.name())]
+    #[error("{} is {}: only an advice or refund that was accepted, disputed or refused can be called delivered, and one that was accepted or disputed refused", .0.rrn(), .1.name())]
     NotWaiting(TxnId, RowState),
     /// The database failed.
     #[error(transparent)]
@@ -94,7 +113,7 @@ macro_rules! resolver {
             now: switch_core::Wall,
             leaf: impl Fn(switch_core::Day) -> String,
         ) -> Result<(), crate::ResolveError> {
-            close_cases(connection, id, now).await?;
+            close_cases(connection, id, found, how, now).await?;
             let Some(found) = found else { return Ok(()) };
             let row = &found.row;
             note(connection, row, how, now).await?;
@@ -114,18 +133,31 @@ macro_rules! resolver {
         async fn close_cases(
             connection: &mut $connection,
             id: switch_core::TxnId,
+            found: Option<&switch_core::Found>,
+            how: crate::Resolution,
             now: switch_core::Wall,
         ) -> Result<(), crate::ResolveError> {
-            let closed =
-                sqlx::query("UPDATE cases SET resolved = $1 WHERE id = $2 AND resolved IS NULL")
-                    .bind(now.0)
-                    .bind(crate::image::long(id.0))
-                    .execute(&mut *connection)
-                    .await?;
-            if closed.rows_affected() == 0 {
-                return Err(crate::ResolveError::NotOpen(id));
+            let close = "UPDATE cases SET resolved = $1 WHERE id = $2 AND resolved IS NULL";
+            let close = format!("{close}{}", how.closes(found));
+            let closed = sqlx::query(sqlx::AssertSqlSafe(close))
+                .bind(now.0)
+                .bind(crate::image::long(id.0))
+                .execute(&mut *connection)
+                .await?;
+            if closed.rows_affected() > 0 {
+                return Ok(());
             }
-            Ok(())
+            let open: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM cases WHERE id = $1 AND resolved IS NULL)",
+            )
+            .bind(crate::image::long(id.0))
+            .fetch_one(connection)
+            .await?;
+            Err(if open {
+                crate::ResolveError::WantsWord(id)
+            } else {
+                crate::ResolveError::NotOpen(id)
+            })
         }
 
         async fn note(
@@ -154,7 +186,8 @@ macro_rules! resolver {
         ) -> Result<(), crate::ResolveError> {
             let id = crate::image::long(row.id.0);
             let changed = format!(
-                "UPDATE {leaf} SET state = $1, version = version + 1, change = $2 \
+                "UPDATE {leaf} SET state = $1, version = version + 1, change = $2, \
+                 approved = CASE WHEN state IN (4, 5) THEN amount ELSE approved END \
                  WHERE key = $3 AND id = $4 AND version = $5"
             );
             let changed = sqlx::query(sqlx::AssertSqlSafe(changed))
@@ -186,30 +219,32 @@ macro_rules! resolver {
             leaf: &str,
         ) -> Result<(), crate::ResolveError> {
             let id = crate::image::long(taker.0);
-            let (taken, status) = how.claim(claim.amount);
+            let Some((status, taken)) = how.claim(claim) else { return Ok(()) };
             let ended = sqlx::query(
-                "UPDATE claim SET status = $1, closed = $2 WHERE id = $3 AND status = 1",
+                "UPDATE claim SET status = $1, closed = $2 WHERE id = $3 AND status = $4",
             )
-            .bind(status)
+            .bind(i16::from(status.number()))
             .bind(now.0)
             .bind(id)
+            .bind(i16::from(claim.status.number()))
             .execute(&mut *connection)
             .await?;
-            if ended.rows_affected() == 1 {
-                let original = format!(
-                    "UPDATE {leaf} SET claimed = claimed + $1, version = version + 1, change = $2, \
-                     claiming = CASE WHEN claiming = $3 THEN NULL ELSE claiming END \
-                     WHERE key = $4 AND id = $5"
-                );
-                sqlx::query(sqlx::AssertSqlSafe(original))
-                    .bind(taken)
-                    .bind(crate::resolve::mark(now))
-                    .bind(id)
-                    .bind(claim.key.0.to_vec())
-                    .bind(crate::image::long(claim.original.0))
-                    .execute(&mut *connection)
-                    .await?;
+            if ended.rows_affected() != 1 {
+                return Err(crate::ResolveError::Moved(taker));
             }
+            let original = format!(
+                "UPDATE {leaf} SET claimed = claimed + $1, version = version + 1, change = $2, \
+                 claiming = CASE WHEN claiming = $3 THEN NULL ELSE claiming END \
+                 WHERE key = $4 AND id = $5"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(original))
+                .bind(taken)
+                .bind(crate::resolve::mark(now))
+                .bind(id)
+                .bind(claim.key.0.to_vec())
+                .bind(crate::image::long(claim.original.0))
+                .execute(&mut *connection)
+                .await?;
             Ok(())
         }
     };

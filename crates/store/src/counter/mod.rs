@@ -15,8 +15,8 @@ pub(crate) use self::{
     fetches::fetch_queries,
     settlements::{SAID, UNDOING, amount_of, settlement_queries},
     stored::{
-        AT_ONCE, MOST_TRIES, StoredBatch, held_of, is_whole, kind_of, line_of, oldest, range,
-        readable,
+        AT_ONCE, MOST_TRIES, StoredBatch, batch_of, held_of, is_whole, kind_of, line_of, oldest,
+        range, readable,
     },
     terminals::terminal_queries,
 };

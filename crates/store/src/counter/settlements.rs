@@ -187,6 +187,7 @@ macro_rules! settlement_queries {
                     use_batch(connection, terminal, Some(ask.number)).await?;
                 }
             }
+            begin_forgotten(connection, terminal, horizon, ask.at).await?;
             let Some(held) = count_open(connection, terminal, rules).await? else {
                 return Ok(Settled::InFlight);
             };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use switch_core::{Day, Kind, RowState, TerminalKey, TxnId, Wall};
+use switch_core::{Day, Key, Kind, RowState, TerminalKey, TxnId, Wall};
 
 use super::{BatchFile, HeldRow, Line, Source, Totals};
 use crate::{
@@ -28,6 +28,12 @@ pub(crate) fn range(terminal: TerminalKey, batch: u32) -> [Vec<u8>; 2] {
     let mut to = from.clone();
     to.extend([0xff; 4]);
     [from, to]
+}
+
+/// The batch of an identity.
+pub(crate) fn batch_of(key: &[u8]) -> Result<u32, sqlx::Error> {
+    let wrong = |_error| sqlx::Error::Decode("a stored identity has another length".into());
+    <[u8; 15]>::try_from(key).map(|key| Key(key).batch()).map_err(wrong)
 }
 
 fn corrupt(what: &str, value: i64) -> sqlx::Error {

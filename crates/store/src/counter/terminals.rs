@@ -96,6 +96,46 @@ macro_rules! terminal_queries {
             Ok(!taken && !is_used(connection, terminal, number, horizon).await?)
         }
 
+        /// That a terminal brought a batch is written a little after its first sale: where that was lost, or another node gave
+        /// the terminal a number meanwhile, the batch is begun now, so that its sales count and it can be closed.
+        async fn begin_forgotten(
+            connection: &mut $connection,
+            terminal: switch_core::TerminalKey,
+            horizon: crate::Horizon,
+            at: switch_core::Wall,
+        ) -> Result<(), sqlx::Error> {
+            let oldest = crate::counter::oldest(horizon);
+            let [mut above, _] = crate::counter::range(terminal, 0);
+            let [_, end] = crate::counter::range(terminal, 0x00ff_ffff);
+            loop {
+                let next: Option<Vec<u8>> = sqlx::query_scalar(
+                    "SELECT t.key FROM txn t WHERE t.day IN ($1, $2) AND t.key > $3 AND t.key <= $4 \
+                     AND t.state IN (1, 3, 9, 10) ORDER BY t.key LIMIT 1",
+                )
+                .bind(horizon.day.0)
+                .bind(oldest.0)
+                .bind(above)
+                .bind(end.clone())
+                .fetch_optional(&mut *connection)
+                .await?;
+                let Some(key) = next else { return Ok(()) };
+                let number = crate::counter::batch_of(&key)?;
+                let known: bool = sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 \
+                     AND (closed IS NULL OR closed_day >= $3))",
+                )
+                .bind(terminal.0.to_vec())
+                .bind(crate::image::signed(number))
+                .bind(oldest.0)
+                .fetch_one(&mut *connection)
+                .await?;
+                if !known {
+                    begin_batches(connection, &[(terminal, number, at)], oldest).await?;
+                }
+                [_, above] = crate::counter::range(terminal, number);
+            }
+        }
+
         /// Begins batches, or begins them anew.
         async fn begin_batches(
             connection: &mut $connection,
@@ -185,6 +225,7 @@ macro_rules! terminal_queries {
                 }
                 return Ok(crate::SignedIn { batch, at });
             }
+            begin_forgotten(connection, terminal, horizon, ask.at).await?;
             let unknown = standing.batch.is_none() && standing.last == 0;
             let mut batch = if unknown && ask.brought > 0 {
                 ask.brought

@@ -26,6 +26,7 @@ const CLOSE: &str = "INSERT INTO cases (id, kind, opened) SELECT t.id, $2, $3 FR
 
 const OPEN: &str = "SELECT EXISTS (SELECT 1 FROM obligation WHERE day = $1 AND status IN (1, 3)) \
      OR EXISTS (SELECT 1 FROM claim WHERE day = $1 AND status = 1) \
+     OR EXISTS (SELECT 1 FROM claim c JOIN obligation o ON o.id = c.id WHERE c.day = $1 AND o.status IN (1, 3)) \
      OR EXISTS (SELECT 1 FROM cases c JOIN txn t ON t.id = c.id WHERE t.day = $1 AND c.resolved IS NULL)";
 
 impl SqliteStore {

@@ -16,6 +16,7 @@ use crate::fixture::{
 both! {
     a_terminal_brings_its_batch_and_others_hear_of_it,
     a_sign_in_gives_a_batch_that_the_horizon_did_not_use,
+    a_brought_batch_that_was_forgotten_is_settled,
     a_settlement_counts_compares_and_closes,
     a_settlement_covers_all_open_batches,
     a_settlement_waits_for_what_is_in_flight,
@@ -139,11 +140,33 @@ async fn a_sign_in_gives_a_batch_that_the_horizon_did_not_use(home: &Home) {
     assert_eq!(state(&node).await.batch, Some(999_999));
     let used = row(&node, 999_999, 3, 5);
     assert!(is_applied(&node.write(insert(&used)).await));
-    // Used by a row that has no batch of its own yet: number 1 is skipped.
+    // Of a batch that the terminal brought, and of which nothing else was written: number 1 is skipped, and counts.
     let stray = row(&node, 1, 3, 5);
     assert!(is_applied(&node.write(insert(&stray)).await));
     assert_eq!(sign_in(&node, 2, 999_999, later(7)).await, SignedIn { batch: 2, at: later(7) });
     assert_eq!(state(&node).await.batch, Some(2));
+    for sold in [&used, &stray] {
+        assert!(is_applied(&node.write(change(approved(sold, TODAY))).await));
+    }
+    assert_eq!(
+        balanced(&settle(&node, &settlement(2, 8, debit(10, 2))).await),
+        Some((true, false)),
+        "all three batches"
+    );
+    assert!(node.store.batch_closed(TERMINAL, 1, TODAY).await.expect("reads"));
+    node.stop().await;
+}
+
+async fn a_brought_batch_that_was_forgotten_is_settled(home: &Home) {
+    let mut node = Node::start(home, "a").await;
+    // The node died before it wrote that batch 5 was brought; the terminal goes on with 6.
+    let [first, second] = [row(&node, 5, 1, 100), row(&node, 6, 2, 11)];
+    sell(&mut node, &first).await;
+    node.store.open_batches(&[brought(1, 6)]).await.expect("opened");
+    sell(&mut node, &second).await;
+    let settled = settle(&node, &settlement(6, 3, debit(111, 2))).await;
+    assert_eq!(balanced(&settled), Some((true, false)));
+    assert!(node.store.batch_closed(TERMINAL, 5, TODAY).await.expect("reads"));
     node.stop().await;
 }
 
@@ -156,10 +179,10 @@ async fn a_settlement_counts_compares_and_closes(home: &Home) {
     let mut void = row(&node, 7, 6, 100);
     void.fixed_mut().key = Key::new(TERMINAL, 7, 6, Kind::Void);
     void.fixed_mut().kind = Kind::Void;
-    // Another batch, and another terminal.
-    let mut others = [row(&node, 8, 1, 9_000), row(&node, 7, 9, 8_000)];
-    others[1].fixed_mut().key = Key::new(TerminalKey([2; 8]), 7, 9, Kind::Purchase);
-    for row in rows[..2].iter().chain([&foreign, &void]).chain(&others) {
+    // Another terminal's.
+    let mut other = row(&node, 7, 9, 8_000);
+    other.fixed_mut().key = Key::new(TerminalKey([2; 8]), 7, 9, Kind::Purchase);
+    for row in rows[..2].iter().chain([&foreign, &void, &other]) {
         sell(&mut node, row).await;
     }
     for row in &rows[2..] {

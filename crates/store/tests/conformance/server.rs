@@ -214,6 +214,8 @@ async fn a_crash_of_the_server_is_told_and_survived() {
     while down.len() < 2 || results < 2 {
         match node.report().await {
             Report::Down(lane) => assert!(down.insert(lane), "told once"),
+            // connected again before the last of the server was gone
+            Report::Up(lane) => assert!(down.remove(&lane), "told once"),
             Report::Persisted(_, result) => {
                 assert!(matches!(result, Persisted::Unknown | Persisted::Failed), "{result:?}");
                 results += 1;
