@@ -185,6 +185,17 @@ macro_rules! finders {
                 Ok(claims.fetch_all(&self.$pool).await?)
             }
 
+            pub(crate) async fn is_refunded(
+                &self,
+                row: &switch_core::Row,
+            ) -> Result<bool, crate::StoreError> {
+                let refunded = crate::originals::refunded();
+                let refunded = sqlx::query_scalar(sqlx::AssertSqlSafe(refunded))
+                    .bind(crate::image::long(row.id.0))
+                    .bind(row.day.0);
+                Ok(refunded.fetch_one(&self.$pool).await?)
+            }
+
             pub(crate) async fn owed_list(
                 &self,
                 status: Option<switch_core::ObligationStatus>,

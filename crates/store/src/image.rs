@@ -20,14 +20,16 @@ pub(crate) const FOUND: &str = "t.id, t.created, t.amount, t.day, t.node, t.epoc
      t.merchant, t.terminal, t.currency, t.digest, t.issuer, t.card_hash, t.card_first6, t.card_last4, t.card_sealed, \
      t.carried, t.version, t.change, t.state, t.cause, t.code, t.approved, t.answer, t.copies, t.late, t.concluded, \
      o.status, o.cause, o.owner, o.attempts, o.opened, o.due, o.parked, \
-     t.claimed, t.claiming, k.original, k.key, k.day, k.amount, k.status";
+     t.claimed, t.claiming, k.original, k.key, k.day, k.amount, k.status, \
+     CASE WHEN t.claimed <> 0 THEN EXISTS (SELECT 1 FROM claim u JOIN obligation v ON v.id = u.id \
+     WHERE u.original = t.id AND u.status = 2 AND v.status IN (1, 3) AND v.cause <> 7) ELSE false END";
 
 /// What [`FOUND`] joins to `txn AS t`.
 pub(crate) const BESIDE: &str =
     "LEFT JOIN obligation o ON o.id = t.id LEFT JOIN claim k ON k.id = t.id";
 
 /// The first column after those of [`FOUND`].
-pub(crate) const AFTER_FOUND: usize = 44;
+pub(crate) const AFTER_FOUND: usize = 45;
 
 /// What an obligation copies from its transaction, so that it outlives the leaf of its day (M4).
 pub(crate) const COPIED: &str = "id, day, key, kind, created, amount, stan, listener, merchant, terminal, currency, issuer, \
@@ -66,6 +68,7 @@ pub(crate) struct Image {
     pub(crate) claimed: i64,
     pub(crate) claiming: Option<i64>,
     pub(crate) claim: Option<(i64, Vec<u8>, i32, i64, i16)>,
+    pub(crate) claim_undone: bool,
 }
 
 /// Makes `image_of`, which reads an [`Image`] from a row type of one back end.
@@ -99,6 +102,7 @@ macro_rules! image_of {
                 claimed: row.try_get(37)?,
                 claiming: row.try_get(38)?,
                 claim,
+                claim_undone: row.try_get(44)?,
                 id: row.try_get(0)?,
                 created: row.try_get(1)?,
                 amount: row.try_get(2)?,
@@ -180,7 +184,8 @@ impl Image {
             claiming: self.claiming.map(|id| TxnId(count(id))),
         };
         let within_horizon = horizon.is_some_and(|horizon| horizon.holds(day));
-        Ok(Found { row, obligation, claim, within_horizon })
+        let claim_undone = self.claim_undone;
+        Ok(Found { row, obligation, claim, claim_undone, within_horizon })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The transactions that others are about (M11): how they are looked for.
 
-use switch_core::{Claim, ClaimStatus, Day, Found, Key, Kind, TxnId};
+use switch_core::{Claim, ClaimStatus, Day, Found, Key, Kind, Row, TxnId};
 
 use crate::{
     Store, StoreError,
@@ -16,6 +16,15 @@ pub(crate) type ClaimRow = (i64, Vec<u8>, i32, i64, i16);
 /// The claims on the original $1.
 pub(crate) const CLAIMS_OF: &str =
     "SELECT id, key, day, amount, status FROM claim WHERE original = $1 ORDER BY id LIMIT 1000";
+
+/// Whether a refund stands, or is open, on the original $1 of day $2.
+pub(crate) fn refunded() -> String {
+    let [refund, offline] = [Kind::Refund, Kind::OfflineRefund].map(Kind::number);
+    format!(
+        "SELECT EXISTS (SELECT 1 FROM claim c JOIN txn t ON t.id = c.id WHERE c.original = $1 AND c.status IN (1, 2) \
+         AND t.day >= $2 AND t.kind IN ({refund}, {offline}))"
+    )
+}
 
 /// The condition that a transaction is of one of these kinds, with their numbers in the text, so that the index on
 /// pre-authorisations serves.
@@ -90,6 +99,17 @@ impl Store {
             Ok((TxnId(count(id)), claim))
         };
         rows.into_iter().map(claim).collect()
+    }
+
+    /// Whether a part of a transaction was refunded.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_refunded(&self, row: &Row) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(own) => own.is_refunded(row).await,
+            Self::Sqlite(own) => own.is_refunded(row).await,
+        }
     }
 
     /// The current business day, as far as this process knows.

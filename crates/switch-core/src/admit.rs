@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iso8583::Cause;
+use iso8583::{Cause, OnSilence};
 
 use crate::{
     Effect, Engine, Instant, Key, Notice, Now, Record, Row, RowState, ShedReason, TxnId,
@@ -27,7 +27,7 @@ impl Engine {
     pub(crate) fn on_request(&mut self, now: Now, request: Request) {
         let key = request.key;
         if let Some(txn) = self.txns.get_mut(&key) {
-            let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
+            let asker = Asker::of(&request, true);
             self.core.notice(Notice::Duplicate(DuplicateResult::Joined));
             txn.join(asker, &mut self.core);
             if self.core.has(Bug::CopyForwarded) && txn.ours && txn.row.state.is_in_flight() {
@@ -74,7 +74,7 @@ impl Engine {
         let Some(row) = self.finished.get(now, request.key, window) else { return false };
         if row.state.is_told_approved() {
             self.remember(request.key);
-            let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
+            let asker = Asker::of(request, true);
             if let Some(txn) = self.txns.get_mut(&request.key) {
                 txn.join(asker, &mut self.core);
             }
@@ -93,8 +93,10 @@ impl Engine {
 
     /// A new request: its row goes to the store.
     fn admit(&mut self, now: Now, request: Request, id: TxnId, state: RowState, cause: Cause) {
-        let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: false };
-        let takes_partial = request.takes_partial;
+        let asker = Asker::of(&request, false);
+        // what is taken back, given or told is taken as it is, or not at all (M13)
+        let takes_partial =
+            request.takes_partial && request.kind.on_silence() == OnSilence::Reverse;
         let row = request.row(id, state, cause, now, &mut self.core);
         let mut txn = Txn::new(row, false, true);
         txn.takes_partial = takes_partial;

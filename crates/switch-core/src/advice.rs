@@ -199,8 +199,9 @@ impl Txn {
         let kind = if refused { NoteKind::AdviceRefused } else { NoteKind::AdviceDelivered };
         let note = Some(self.note(now, kind, code.as_str()));
         let case = refused.then(|| {
-            core.notice(crate::Notice::CaseOpened);
-            Case { id: self.row.id, kind: CaseKind::AdviceRefused, at: now.wall }
+            let (id, kind) = (self.row.id, CaseKind::AdviceRefused);
+            core.notice(crate::Notice::CaseOpened { id, kind });
+            Case { id, kind, at: now.wall }
         });
         self.record(now, Change { row, obligation, note, case, claim: None }, core);
     }

@@ -76,9 +76,8 @@ impl Txn {
     fn judge(&self, answer: IssuerAnswer, core: &Core) -> Conclusion {
         let answer = Box::new(answer);
         let unknown = core.is_unknown_code(&answer.issuer, answer.code);
-        if unknown && !core.has(Bug::UnknownCodeRefuses) {
-            Conclusion::Silent
-        } else if self.is_told_again(&answer, core) {
+        let undecided = unknown && !core.has(Bug::UnknownCodeRefuses);
+        if undecided || self.is_told_again(&answer, core) {
             Conclusion::Silent
         } else if !answer.approves {
             Conclusion::Declined(answer)

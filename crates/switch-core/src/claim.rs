@@ -73,7 +73,10 @@ pub(crate) fn judge(
     core: &Core,
 ) -> Result<Option<i64>, Refusal> {
     let Some(original) = original else {
-        return Err(Refusal::new(Cause::OriginalNotFound, "there is no such transaction"));
+        return Err(Refusal::new(
+            Cause::OriginalNotFound,
+            "there is no such transaction that it may be about",
+        ));
     };
     let row = &original.found.row;
     is_theirs(request, ask, original)?;
@@ -89,6 +92,14 @@ pub(crate) fn judge(
     if let Some(other) = row.claiming {
         let words = format!("{} is open on {}", other.rrn(), row.id.rrn());
         return Err(Refusal::new(Cause::ClaimOpen, words));
+    }
+    if original.found.claim_undone {
+        let words = format!("what was taken of {} is being given back", row.id.rrn());
+        return Err(Refusal::new(Cause::ClaimOpen, words));
+    }
+    if matches!(ask.takes, Takes::Total { .. }) && original.refunded {
+        let words = format!("a part of {} was refunded", row.id.rrn());
+        return Err(Refusal::new(Cause::OriginalUndone, words));
     }
     take(request, ask, row, core).map(Some)
 }

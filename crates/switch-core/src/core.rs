@@ -211,9 +211,9 @@ impl Core {
 
     /// Opens a case that changes no row; repeated until it is written.
     pub(crate) fn case(&mut self, case: Case) {
+        self.notice(Notice::CaseOpened { id: case.id, kind: case.kind });
         let record = Record::Case(Box::new(case));
         self.persist(record.clone(), RecordFor::Alone(record));
-        self.notice(Notice::CaseOpened);
     }
 
     pub(crate) fn retry_alone(&mut self, now: Now, what: Record) {

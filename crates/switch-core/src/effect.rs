@@ -6,8 +6,8 @@ use bytes::Bytes;
 use iso8583::{Cause, Code, Kind};
 
 use crate::{
-    AskId, Commit, Day, Durable, Instant, IssuerName, Key, LinkId, Name, OwedProof, Record,
-    RecordId, Row, TxnId,
+    AskId, CaseKind, Commit, Day, Durable, Instant, IssuerName, Key, LinkId, Name, OwedProof,
+    Record, RecordId, Row, TxnId,
 };
 
 /// What the caller must do, in this order.
@@ -184,7 +184,12 @@ pub enum Notice {
     /// New work was refused to protect the rest (M15, M16).
     Shed(ShedReason),
     /// A case was opened.
-    CaseOpened,
+    CaseOpened {
+        /// Of which transaction.
+        id: TxnId,
+        /// What happened.
+        kind: CaseKind,
+    },
     /// An issuer's answer contradicts its request (M13).
     Contradicted(IssuerName),
     /// An intent was committed after `Commit` and handed on: for the span of a transaction.

@@ -142,6 +142,8 @@ pub struct OriginalFound {
     pub same_domain: bool,
     /// Whether its batch is settled.
     pub settled: bool,
+    /// Whether a part of it was refunded: what it is worth then, its total does not say.
+    pub refunded: bool,
     /// How many business days ago it was.
     pub days_old: u32,
     /// The authorisation code (38) that it was answered with.

@@ -53,6 +53,7 @@ impl Engine {
         if is_newer(&found.row, &txn.row) {
             txn.adopt_image(found, &mut self.core);
         } else if txn.waits_for_claim() {
+            txn.claim_undone = found.claim_undone;
             txn.reversers_read();
         } else {
             return;
@@ -92,6 +93,7 @@ impl Txn {
         self.row = found.row;
         self.obligation = found.obligation;
         self.claim = found.claim;
+        self.claim_undone = found.claim_undone;
         self.reversers_read();
         if !self.row.state.is_in_flight() {
             if !self.waits_for_claim() {

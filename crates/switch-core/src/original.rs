@@ -23,12 +23,11 @@ impl Engine {
         let Some(id) = self.core.spare_number(now) else {
             return self.shed(now, &request, Cause::SystemDown, ShedReason::Numbers);
         };
-        let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: false };
+        let asker = Asker::of(&request, false);
         let row =
             request.clone().row(id, RowState::NeverSent, Cause::SystemDown, now, &mut self.core);
         let mut txn = Txn::new(row, false, true);
         txn.looking = true;
-        txn.takes_partial = request.takes_partial;
         txn.delivery.all_known = true;
         txn.request = Some(Box::new(request));
         txn.join(asker, &mut self.core);
@@ -179,7 +178,7 @@ impl Engine {
         let Some(id) = self.core.spare_number(now) else {
             return self.shed(now, &request, Cause::SystemDown, ShedReason::Numbers);
         };
-        let asker = Asker { asked: request.asked.clone(), digest: request.digest, copy: true };
+        let asker = Asker::of(&request, true);
         let row =
             request.clone().row(id, RowState::NeverSent, Cause::BatchDiffers, now, &mut self.core);
         let mut txn = Txn::new(row, false, true);

@@ -251,6 +251,8 @@ pub struct Found {
     pub obligation: Option<Obligation>,
     /// What it claims of another, if anything.
     pub claim: Option<Claim>,
+    /// Whether another's claim on it, which stands, is to be released: that one's own reversal is owed, or may be (M11).
+    pub claim_undone: bool,
     /// Whether an identity of that row's day still holds: false only from a read of any day.
     pub within_horizon: bool,
 }

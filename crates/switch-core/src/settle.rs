@@ -69,6 +69,10 @@ impl Txn {
             return self.undo(now, ObligationCause::Asked, NoteKind::ReversalAsked, core);
         }
         self.refuse_strangers(now, core);
+        if self.is_marked() && self.askers.iter().any(|asker| asker.other_batch) {
+            // the totals of its batch are agreed without it: it is undone, and not given again (M10)
+            return self.undo(now, ObligationCause::Undelivered, NoteKind::Undelivered, core);
+        }
         if !self.askers.is_empty() && core.has(Bug::CopyFromMemory) {
             let commit = crate::Commit { day: self.row.day, since: now.mono };
             return self.give_approval(now, commit, core);
@@ -147,20 +151,21 @@ impl Txn {
             (false, _) => CaseKind::IssuerGone,
         };
         let case = Case { id: self.row.id, kind, at: now.wall };
-        core.notice(crate::Notice::CaseOpened);
+        core.notice(crate::Notice::CaseOpened { id: case.id, kind });
         let row = self.next_image(core, |_| {});
         let change = Change { row, obligation: None, note: None, case: Some(case), claim: None };
         self.record(now, change, core);
     }
 
     /// M11: a reversal of what was claimed since comes too late: 25, since the original and its claim both stand in the
-    /// terminal's batch, and the claim may still be reversed. False while that cannot be said: it waits for the end of an
-    /// open claim, and for a look at one that may have been released since.
+    /// terminal's batch, and the claim may still be reversed. False while that cannot be said: it waits for the end of a
+    /// claim that is open or to be released, and for a look at one that may have been released since.
     fn answer_claimed(&mut self, now: Now, core: &mut Core) -> bool {
         if !self.waits_for_claim() {
             return true;
         }
-        if self.row.claiming.is_some() || self.reversers.iter().any(|waits| !waits.read) {
+        let open = self.row.claiming.is_some() || self.claim_undone;
+        if open || self.reversers.iter().any(|waits| !waits.read) {
             core.follow(now, self.row.key);
             return false;
         }

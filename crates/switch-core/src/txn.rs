@@ -95,6 +95,19 @@ pub(crate) struct Asker {
     pub(crate) digest: Digest,
     /// Whether it is another copy than the first.
     pub(crate) copy: bool,
+    /// Whether its batch is no longer its terminal's.
+    pub(crate) other_batch: bool,
+}
+
+impl Asker {
+    pub(crate) fn of(request: &Request, copy: bool) -> Self {
+        Self {
+            asked: request.asked.clone(),
+            digest: request.digest,
+            copy,
+            other_batch: request.refusal == Some(Cause::BatchDiffers),
+        }
+    }
 }
 
 /// A terminal's reversal that waits.
@@ -186,6 +199,8 @@ pub(crate) struct Txn {
     pub(crate) duty: Duty,
     /// What it claims of its original (M11), as last known to be durable.
     pub(crate) claim: Option<Claim>,
+    /// Whether a claim on it that stands was to be released, when the row was read.
+    pub(crate) claim_undone: bool,
     /// The request, while its original is looked for, and until the claim on it is written.
     pub(crate) request: Option<Box<Request>>,
     /// What its issuer said of it, when its delivery was not yet owed (M12).
@@ -221,6 +236,7 @@ impl Txn {
     pub(crate) fn new(row: Row, durable: bool, ours: bool) -> Self {
         Self {
             claim: None,
+            claim_undone: false,
             request: None,
             answered: None,
             words: None,
@@ -256,6 +272,7 @@ impl Txn {
         let mut txn = Self::new(found.row, true, false);
         txn.obligation = found.obligation;
         txn.claim = found.claim;
+        txn.claim_undone = found.claim_undone;
         txn
     }
 

@@ -25,7 +25,9 @@ pub(crate) fn note(notice: &Notice) {
         Notice::Undelivered => tracing::debug!("approval not delivered"),
         Notice::DeliveryUnknown => tracing::debug!("delivery of an approval unknown"),
         Notice::Shed(reason) => tracing::debug!(?reason, "request shed"),
-        Notice::CaseOpened => tracing::warn!("case opened"),
+        Notice::CaseOpened { id, kind } => {
+            tracing::warn!(rrn = id.rrn(), kind = kind.name(), "case opened");
+        }
         Notice::Contradicted(issuer) => {
             tracing::debug!(%issuer, "answer contradicts its request");
         }

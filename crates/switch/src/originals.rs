@@ -80,8 +80,9 @@ pub(crate) async fn find(
     let (terminal, batch) = (found.row.key.terminal(), found.row.key.batch());
     let settled = store.batch_closed(terminal, batch, found.row.day).await?;
     let same_domain = lookup.is_of_domain(&found.row);
+    let refunded = found.row.claimed > 0 && store.is_refunded(&found.row).await?;
     let original = describe(store, directory, found);
-    Ok(Some(OriginalFound { settled, same_domain, ..original }))
+    Ok(Some(OriginalFound { settled, same_domain, refunded, ..original }))
 }
 
 fn describe(store: &Store, directory: &Directory, found: Found) -> OriginalFound {
@@ -92,6 +93,7 @@ fn describe(store: &Store, directory: &Directory, found: Found) -> OriginalFound
     OriginalFound {
         same_domain: false,
         settled: false,
+        refunded: false,
         days_old: u32::try_from(days).unwrap_or(0),
         authorisation: authorisation(row),
         date: date_of(row),

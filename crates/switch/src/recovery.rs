@@ -309,7 +309,13 @@ mod tests {
             let found = |id| {
                 let mut row = self.row.clone();
                 row.fixed_mut().id = id;
-                Found { row, obligation: None, claim: None, within_horizon: true }
+                Found {
+                    row,
+                    obligation: None,
+                    claim: None,
+                    claim_undone: false,
+                    within_horizon: true,
+                }
             };
             Ok(ids.into_iter().map(found).collect())
         }

@@ -243,7 +243,7 @@ fn unusual(notice: &Notice) {
             };
             counter!("interlock_shed_total", "reason" => reason).increment(1);
         }
-        Notice::CaseOpened => counter!("interlock_cases_opened_total").increment(1),
+        Notice::CaseOpened { .. } => counter!("interlock_cases_opened_total").increment(1),
         Notice::Contradicted(issuer) => {
             counter!("interlock_contradictions_total", "issuer" => issuer.clone()).increment(1);
         }

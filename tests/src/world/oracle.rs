@@ -59,6 +59,7 @@ impl World {
         OriginalFound {
             same_domain: true,
             settled: self.store.settled.contains(&row.id),
+            refunded: self.is_refunded(row.id),
             days_old: (self.store.today.0 - row.day.0).unsigned_abs(),
             authorisation: edge::authorisation_of(row),
             date: None,
@@ -125,8 +126,11 @@ impl World {
             return Verdict::Refused("22");
         }
         let (standing, open) = self.claims_on(row.id);
-        if open.is_some() {
+        if open.is_some() || self.store.claim_undone(row.id) {
             return Verdict::Refused("09");
+        }
+        if matches!(ask.takes, Takes::Total { .. }) && self.is_refunded(row.id) {
+            return Verdict::Refused("22");
         }
         let left = row.approved - standing;
         match trade::taken(ask.takes, row.approved, left, sale.amount) {
@@ -135,6 +139,17 @@ impl World {
             None if ask.takes == Takes::Equal => Verdict::Refused("64"),
             None => Verdict::Refused("61"),
         }
+    }
+
+    /// Whether a refund of a part of it stands.
+    fn is_refunded(&self, original: TxnId) -> bool {
+        let stands = |id: &&TxnId| {
+            self.store.claims.get(id).is_some_and(|claim| claim.status == ClaimStatus::Stands)
+        };
+        let claims = self.store.claims_of.get(&original).into_iter().flatten().filter(stands);
+        let refund =
+            |row: &switch_core::Row| matches!(row.kind, Kind::Refund | Kind::OfflineRefund);
+        claims.filter_map(|id| self.store.row(*id)).any(refund)
     }
 
     /// What the claims that stand on an original have taken, and the one that is open.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switch_core::{
     CaseKind, Change, Claim, ClaimEnd, ClaimIntent, ClaimStatus, Commit, Day, Epoch, Found, Key,
-    Named, NodeNo, NumberBlock, Obligation, ObligationStatus, Persisted, Progress, Record,
-    RecordId, Row, RowState, TxnId,
+    Named, NodeNo, NumberBlock, Obligation, ObligationCause, ObligationStatus, Persisted, Progress,
+    Record, RecordId, Row, RowState, TxnId,
 };
 
 /// A row of the table `fence`, and who holds it shared.
@@ -112,8 +112,22 @@ impl Store {
             row: row.clone(),
             obligation: self.obligations.get(&row.id).cloned(),
             claim: self.claims.get(&row.id).copied(),
+            claim_undone: self.claim_undone(row.id),
             within_horizon: self.within_horizon(row.day, now),
         })
+    }
+
+    /// Whether a claim on it that stands is to be released.
+    pub(super) fn claim_undone(&self, original: TxnId) -> bool {
+        let undone = |id: &TxnId| {
+            let stands =
+                self.claims.get(id).is_some_and(|claim| claim.status == ClaimStatus::Stands);
+            stands
+                && self.obligations.get(id).is_some_and(|obligation| {
+                    is_open(obligation) && obligation.cause != ObligationCause::Delivery
+                })
+        };
+        self.claims_of.get(&original).into_iter().flatten().any(undone)
     }
 
     /// The row under this key in the horizon.

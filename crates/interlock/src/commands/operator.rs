@@ -21,8 +21,18 @@ const REVERSALS: &[&str] =
 /// Columns of a list of cases.
 const CASES: &[&str] = &["rrn", "opened", "resolved", "kind", "detail"];
 /// Columns of a list of batches.
-const BATCHES: &[&str] =
-    &["merchant", "terminal", "batch", "day", "opened", "closed", "result", "uploaded", "cases"];
+const BATCHES: &[&str] = &[
+    "merchant",
+    "terminal",
+    "batch",
+    "day",
+    "closed",
+    "result",
+    "terminal_totals",
+    "switch_totals",
+    "uploaded",
+    "cases",
+];
 /// Columns of a list of links.
 const LINKS: &[&str] = &["issuer", "endpoint", "up"];
 
@@ -150,9 +160,23 @@ fn rows_of(table: &mut Table, prefix: &str, value: &Value) {
     }
 }
 
-/// A value without its quotes. The API has replaced control characters already.
+/// The sums of one group of a batch's totals that are not zero: minor units, and of how many transactions.
+fn sums<'a>(name: &'a str, group: &'a Value) -> impl Iterator<Item = String> + 'a {
+    let number = |key: &str| group.get(key).and_then(Value::as_i64).unwrap_or(0);
+    [("debit", "debits"), ("credit", "credits")].into_iter().filter_map(move |(sum, count)| {
+        let count = number(count);
+        (count > 0).then(|| format!("{name} {sum} {} ({count})", number(sum)))
+    })
+}
+
+/// A value without its quotes. The API has replaced control characters already. Totals in one line each: debits and credits, of
+/// domestic and of foreign cards, as far as there are any.
 fn plain(value: &Value) -> String {
     match value {
+        Value::Object(groups) if groups.contains_key("domestic") => {
+            let lines = groups.iter().flat_map(|(name, group)| sums(name, group));
+            lines.collect::<Vec<_>>().join("\n")
+        }
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),

@@ -74,14 +74,51 @@ fn m11_a_reversal_of_a_voided_sale_comes_too_late_until_the_void_is_reversed() {
     assert_eq!((rig.owed().as_str(), claimed(&rig)), ("-", (100, false)));
     rig.focus = of(Kind::Void, 43);
     rig.reverse(4, 100);
-    rig.reversal_written();
-    rig.reversal_answered("00");
     rig.look();
     rig.focus = key();
     rig.reverse(5, 100);
-    assert_eq!(rig.look(), "", "what memory knows of claims is not enough");
+    rig.pass(Duration::from_millis(250));
+    assert_eq!(rig.look(), "read", "until the void's own reversal is certain, nobody can say");
+    void(&mut rig, 6, 44);
+    assert!(rig.look().ends_with("refuse 6 (claim-open)"), "again in a while");
+    rig.focus = of(Kind::Void, 43);
+    rig.reversal_written();
+    rig.reversal_answered("00");
     rig.pass(Duration::from_secs(1));
-    assert_eq!(rig.look(), "read, change to undone, Owed, done 5, reverse");
+    rig.look();
+    rig.focus = key();
+    assert_eq!((rig.owed().as_str(), claimed(&rig)), ("Owed", (0, false)));
+    assert!(rig.rows[&key()].row.state == RowState::Undone);
+}
+
+#[test]
+fn m10_an_undelivered_approval_is_not_given_again_once_its_batch_is_closed() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.answered("00");
+    rig.dropped(1);
+    assert!(rig.look().ends_with("change to approved, Marked"));
+    let mut copy = rig.request(2);
+    copy.refusal = Some(iso8583::Cause::BatchDiffers);
+    rig.tell(Event::Request(Box::new(copy)));
+    assert_eq!(rig.look(), "change to undone, Owed, refuse 2 (no-answer), reverse");
+}
+
+#[test]
+fn m13_a_part_of_what_is_given_back_is_no_answer() {
+    let mut rig = Rig::approved();
+    rig.focus = of(Kind::Void, 43);
+    let mut request = rig.about(2, 100, SALE, &[Kind::Purchase], Takes::Equal);
+    request.takes_partial = true;
+    rig.tell(Event::Request(Box::new(request)));
+    rig.written();
+    rig.look();
+    let mut part = rig.answer("10");
+    (part.partial, part.approves, part.amount) = (true, true, Some(50));
+    rig.tell(Event::Answer(Box::new(part)));
+    assert!(rig.look().starts_with("change to undone, Owed"), "it contradicts the request");
+    assert_eq!(claim(&rig), Some(ClaimStatus::Open));
 }
 
 #[test]
@@ -414,6 +451,20 @@ const WRONG: &[(&str, Wrong, &str)] = &[
     ("another currency", |_, request| request.currency = *b"840", "amount-differs"),
     ("another card", |_, request| request.card.hash = [5; 16], "other-card"),
     ("another merchant", |_, request| request.merchant = b"N"[..].into(), "original-not-found"),
+    ("another domain", |rig, _| rig.other_domain = true, "original-not-found"),
+    (
+        "a total of what was refunded in part",
+        |rig, request| {
+            rig.refunded = true;
+            request.original.as_mut().expect("ask").takes = Takes::Total { percent: 120 };
+        },
+        "original-undone",
+    ),
+    (
+        "what was taken is being given back",
+        |rig, _| rig.rows.get_mut(&key()).expect("the sale").claim_undone = true,
+        "claim-open",
+    ),
     ("settled", |rig, _| rig.settled = true, "original-not-found"),
     (
         "too old",

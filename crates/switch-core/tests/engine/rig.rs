@@ -30,6 +30,8 @@ pub(crate) struct Rig {
     /// What is told of an original beside its row.
     pub(crate) settled: bool,
     pub(crate) days_old: u32,
+    pub(crate) other_domain: bool,
+    pub(crate) refunded: bool,
     /// Whether the next look for an original fails.
     pub(crate) original_fails: bool,
     /// Whether looks for originals wait, and those that do.
@@ -97,6 +99,8 @@ impl Rig {
             focus: key(),
             settled: false,
             days_old: 0,
+            other_domain: false,
+            refunded: false,
             original_fails: false,
             hold_originals: false,
             originals: Vec::new(),
@@ -137,7 +141,7 @@ impl Rig {
         };
         let open = |found: &&Found| {
             let owed = found.obligation.as_ref().map(|known| known.status);
-            found.row.state.is_in_flight() || owed == Some(switch_core::ObligationStatus::Owed)
+            found.row.state.is_in_flight() || owed == Some(ObligationStatus::Owed)
         };
         for found in heir.rows.values().filter(open).cloned().collect::<Vec<_>>() {
             heir.tell(Event::Recovered(Box::new(found)));
@@ -262,11 +266,29 @@ impl Rig {
     pub(crate) fn answer_read(&mut self, read: Read) {
         let found = match read {
             Read::Key(key) | Read::Confirm { key, .. } | Read::AnyDay(key) => {
-                self.rows.get(&key).cloned()
+                self.rows.get(&key).map(|found| self.read_of(found))
             }
-            Read::Id(id) => self.rows.values().find(|found| found.row.id == id).cloned(),
+            Read::Id(id) => {
+                let found = self.rows.values().find(|found| found.row.id == id);
+                found.map(|found| self.read_of(found))
+            }
         };
         self.engine.handle(self.now, Event::RowRead { read, found: Ok(found.map(Box::new)) });
+    }
+
+    /// As both back ends read it: with whether a claim on it is to be released.
+    fn read_of(&self, found: &Found) -> Found {
+        let undone = |taker: &Found| {
+            let on_it = taker.claim.is_some_and(|claim| {
+                claim.original == found.row.id && claim.status == ClaimStatus::Stands
+            });
+            on_it
+                && taker.obligation.as_ref().is_some_and(|known| {
+                    matches!(known.status, ObligationStatus::Owed | ObligationStatus::Marked)
+                })
+        };
+        let claim_undone = found.claim_undone || self.rows.values().any(undone);
+        Found { claim_undone, ..found.clone() }
     }
 
     /// The original of that name, as the edge finds it.
@@ -285,15 +307,17 @@ impl Rig {
             Named::Number(id) => row.id == id,
             Named::Authorisation { .. } => kinds.contains(&row.kind),
         };
-        let found = self.rows.values().find(|found| is_it(&found.row)).cloned();
+        let found = self.rows.values().find(|found| is_it(&found.row));
+        let found = found.map(|found| self.read_of(found));
         let (settled, days_old) = (self.settled, self.days_old);
         Ok(found.map(|found| {
             let authorisation = Some(*b"123456");
             let (date, elements) = (Some(1127), Bytes::from_static(b"E"));
             Box::new(OriginalFound {
                 found,
-                same_domain: true,
+                same_domain: !self.other_domain,
                 settled,
+                refunded: self.refunded,
                 days_old,
                 authorisation,
                 date,
@@ -324,7 +348,13 @@ impl Rig {
             status: ClaimStatus::Open,
         };
         let row = Row { day: Day(1), ..claim.row };
-        let found = Found { row, obligation: None, claim: Some(held), within_horizon: true };
+        let found = Found {
+            row,
+            obligation: None,
+            claim: Some(held),
+            claim_undone: false,
+            within_horizon: true,
+        };
         self.rows.insert(found.row.key, found);
         None
     }
@@ -353,7 +383,13 @@ impl Rig {
                     return Persisted::Lost(Some(Box::new(found.clone())));
                 }
                 let row = Row { day: Day(1), ..*row };
-                let found = Found { row, obligation: None, claim: None, within_horizon: true };
+                let found = Found {
+                    row,
+                    obligation: None,
+                    claim: None,
+                    claim_undone: false,
+                    within_horizon: true,
+                };
                 self.rows.insert(found.row.key, found);
             }
             Record::Claim(claim) => {
