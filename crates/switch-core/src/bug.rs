@@ -55,6 +55,8 @@ pub enum Bug {
     ClaimForgotten,
     /// An original that moved on is claimed as it was judged (M11).
     JudgedOnce,
+    /// A reversal that was answered while a claim stood is forgotten when that is released (M8, M11).
+    PromiseForgotten,
     /// More than is left may be taken (M11).
     SumUnchecked,
     /// What was settled may be voided (M11).
@@ -72,7 +74,7 @@ pub enum Bug {
 impl Bug {
     /// All of them.
     #[cfg(feature = "bugs")]
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::ApproveBeforeCommit,
         Self::UnknownTakenForDone,
         Self::CopyForwarded,
@@ -96,6 +98,7 @@ impl Bug {
         Self::ClaimGivenBackTwice,
         Self::ClaimForgotten,
         Self::JudgedOnce,
+        Self::PromiseForgotten,
         Self::SumUnchecked,
         Self::SettledVoided,
         Self::ReversedUnderClaim,

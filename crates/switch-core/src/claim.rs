@@ -138,7 +138,9 @@ fn is_approved(original: &OriginalFound) -> Result<(), Refusal> {
     let row = &original.found.row;
     let marked = (original.found.obligation.as_ref())
         .is_some_and(|obligation| obligation.status == ObligationStatus::Marked);
+    let promised = original.found.obligation.as_ref().is_some_and(crate::Obligation::is_promised);
     let (cause, why) = match row.state {
+        RowState::Approved if promised => (Cause::OriginalUndone, "was reversed by its terminal"),
         RowState::Approved if marked => (Cause::OriginalUndone, "was not delivered, and is undone"),
         RowState::Approved => return Ok(()),
         RowState::Accepted => (Cause::ClaimOpen, "is still on its way to the issuer"),

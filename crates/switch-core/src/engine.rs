@@ -255,8 +255,9 @@ impl Engine {
     pub(crate) fn retire(&mut self, now: Now, key: Key) {
         let Some(mut txn) = self.txns.remove(&key) else { return };
         txn.release(&mut self.core);
-        // a marked approval must be read with its mark: it is not answered from memory
-        if txn.durable && !txn.row.state.is_in_flight() && !txn.is_marked() {
+        // a marked approval must be read with its mark, and one whose reversal is promised: it is not answered from memory
+        let bare = !txn.is_marked() && !txn.is_promised();
+        if txn.durable && !txn.row.state.is_in_flight() && bare {
             let most = self.core.config.max_finished;
             self.finished.insert(now, txn.row, txn.claim, most);
         }

@@ -1,9 +1,9 @@
 //! Approvals that match nothing in memory: looked up by RRN, so many a second (M9).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{Effect, Engine, Instant, IssuerAnswer, Key, Now, Read, TxnId};
+use crate::{Effect, Engine, Found, Instant, IssuerAnswer, Key, Now, Read, TxnId, txn::Txn};
 
 /// Most approvals that wait for their row at a time.
 const MOST_WAITING: usize = 10_000;
@@ -12,13 +12,15 @@ const MOST_WAITING: usize = 10_000;
 pub(crate) struct LateReads {
     waiting: BTreeMap<TxnId, Vec<IssuerAnswer>>,
     named: BTreeMap<TxnId, Vec<Key>>,
+    /// Originals of which a claim that stood was released.
+    freed: BTreeSet<TxnId>,
     asked: VecDeque<Instant>,
 }
 
 impl LateReads {
-    /// Whether no approval waits for its row.
+    /// Whether no approval waits for its row, and nothing that was freed is still to be looked at.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.freed.is_empty()
     }
 
     /// Keeps the answer and says what to read, or drops it where too many are looked up already.
@@ -51,6 +53,16 @@ impl LateReads {
         }
     }
 
+    /// A claim on it that stood was released: what its terminal was promised may be owed now.
+    pub(crate) fn free(&mut self, id: TxnId) -> Read {
+        self.freed.insert(id);
+        Read::Id(id)
+    }
+
+    pub(crate) fn freed(&mut self, id: TxnId) -> bool {
+        self.freed.remove(&id)
+    }
+
     /// A reversal names this number.
     pub(crate) fn name(&mut self, id: TxnId, key: Key) {
         self.named.entry(id).or_default().push(key);
@@ -62,9 +74,39 @@ impl LateReads {
 }
 
 impl Engine {
+    /// The original of a claim that was released was read: it is reversed, where its terminal was told so (M8).
+    pub(crate) fn on_freed(&mut self, now: Now, found: Found) {
+        if !found.obligation.as_ref().is_some_and(crate::Obligation::is_promised) {
+            return;
+        }
+        let (key, id) = (found.row.key, found.row.id);
+        match self.txns.get_mut(&key) {
+            Some(txn) if txn.row.id == id => {
+                if crate::txn::is_newer(&found.row, &txn.row)
+                    && txn.pending.is_none()
+                    && txn.durable
+                    && !txn.looking
+                {
+                    txn.adopt_image(found, &mut self.core);
+                }
+            }
+            Some(_) => {
+                // another day's transaction has the identity: both cannot be in memory
+                self.late.freed.insert(id);
+                let at = now.mono.plus(crate::persisted::RETRY);
+                return self.core.arm(at, crate::core::Timer::Stray(id));
+            }
+            None => {
+                self.finished.remove(key);
+                self.insert_txn(Txn::found(found));
+            }
+        }
+        self.step(now, key);
+    }
+
     /// The store did not answer: look again.
     pub(crate) fn on_stray_due(&mut self, id: TxnId) {
-        if self.late.waiting.contains_key(&id) {
+        if self.late.waiting.contains_key(&id) || self.late.freed.contains(&id) {
             self.core.push(Effect::Read(Read::Id(id)));
         }
     }

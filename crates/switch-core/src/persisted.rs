@@ -114,6 +114,10 @@ impl Engine {
                 let write = change.obligation;
                 if let (Some(end), Some(claim)) = (change.claim, &mut txn.claim) {
                     claim.status = end.to;
+                    let stood = (end.from, end.to) == (ClaimStatus::Stands, ClaimStatus::Released);
+                    if stood && !core.has(Bug::PromiseForgotten) {
+                        core.push(Effect::Read(self.late.free(end.original)));
+                    }
                 }
                 txn.take_change(*change, core);
                 if was_in_flight && !txn.row.state.is_in_flight() {

@@ -242,6 +242,15 @@ pub struct Claim {
     pub status: ClaimStatus,
 }
 
+impl Obligation {
+    /// Its terminal was told that it is reversed, as nothing was owed: a claim that stands had taken all of it. It is owed
+    /// should that claim be released (M8, M11).
+    #[must_use]
+    pub const fn is_promised(&self) -> bool {
+        matches!((self.status, self.cause), (ObligationStatus::Cleared, ObligationCause::Asked))
+    }
+}
+
 /// A row with its obligation and its claim, as read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

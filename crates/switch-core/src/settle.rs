@@ -65,10 +65,14 @@ impl Txn {
         if !core.has(Bug::ReversedUnderClaim) && !self.answer_claimed(now, core) {
             return;
         }
-        if !self.reversers.is_empty() {
+        let free = self.row.claiming.is_none() && self.row.claimed == 0;
+        if !self.reversers.is_empty() || (self.is_promised() && free) {
             return self.undo(now, ObligationCause::Asked, NoteKind::ReversalAsked, core);
         }
         self.refuse_strangers(now, core);
+        if self.is_promised() {
+            return self.answer_as_reversed(core);
+        }
         if self.is_marked() && self.askers.iter().any(|asker| asker.other_batch) {
             // the totals of its batch are agreed without it: it is undone, and not given again (M10)
             return self.undo(now, ObligationCause::Undelivered, NoteKind::Undelivered, core);
@@ -157,9 +161,9 @@ impl Txn {
         self.record(now, change, core);
     }
 
-    /// M11: a reversal of what was claimed since comes too late: 25, since the original and its claim both stand in the
-    /// terminal's batch, and the claim may still be reversed. False while that cannot be said: it waits for the end of a
-    /// claim that is open or to be released, and for a look at one that may have been released since.
+    /// M11: a reversal of what was claimed since. All of it is taken: nothing is owed, and it is remembered that it will be,
+    /// should the claim be released. A part is taken: it is too late for a reversal. False while that cannot be said: it
+    /// waits for the end of a claim that is open or to be released, and for a look at one that may have been released since.
     fn answer_claimed(&mut self, now: Now, core: &mut Core) -> bool {
         if !self.waits_for_claim() {
             return true;
@@ -169,11 +173,43 @@ impl Txn {
             core.follow(now, self.row.key);
             return false;
         }
+        let all = self.row.left() <= 0;
+        if all && !self.is_promised() {
+            self.promise(now, core);
+            return false;
+        }
         for waits in std::mem::take(&mut self.reversers) {
-            core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+            if all {
+                let reply = Reply::Done(Some(self.row.id));
+                core.push(Effect::Reply { ask: waits.asked.ask, reply });
+            } else {
+                core.refuse(now, &waits.asked, self.row.key, Cause::OriginalNotFound);
+            }
         }
         self.arm_askers(core);
         true
+    }
+
+    /// Its reversal is owed once nothing claims it: that is durable before it is answered (M4).
+    fn promise(&mut self, now: Now, core: &mut Core) {
+        let row = self.next_image(core, |_| {});
+        let obligation = Some(ObligationWrite {
+            status: ObligationStatus::Cleared,
+            cause: ObligationCause::Asked,
+            at: now.wall,
+            due: now.wall,
+        });
+        let note = Some(self.note(now, NoteKind::ReversalAsked, ""));
+        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
+    }
+
+    /// M6: copies of what its terminal was told is reversed.
+    fn answer_as_reversed(&mut self, core: &mut Core) {
+        let row = Row { state: RowState::Undone, cause: Cause::NoAnswer, ..self.row.clone() };
+        for asker in std::mem::take(&mut self.askers) {
+            core.refuse_with(asker.asked.ask, &row);
+        }
+        self.arm_askers(core);
     }
 
     /// Approved, and from now on to be undone: one statement makes the state and the obligation (M4, M8, M10).

@@ -178,6 +178,7 @@ impl Engine {
 
     fn on_id_read(&mut self, now: Now, id: TxnId, found: Result<Option<Found>, ReadFailed>) {
         let named = self.late.named(id);
+        let freed = self.late.freed(id);
         let answers = self.late.take(id);
         match found {
             Ok(found) => {
@@ -185,6 +186,9 @@ impl Engine {
                     self.on_named(now, key, found.as_ref());
                 }
                 if let Some(found) = found {
+                    if freed {
+                        self.on_freed(now, found.clone());
+                    }
                     for answer in answers {
                         self.on_stray_found(now, &answer, found.clone());
                     }
@@ -198,6 +202,9 @@ impl Engine {
                     }
                 }
                 self.late.put_back(id, answers);
+                if freed {
+                    self.late.free(id);
+                }
                 self.core
                     .arm(now.mono.plus(crate::persisted::RETRY), crate::core::Timer::Stray(id));
             }

@@ -329,6 +329,11 @@ impl Txn {
         self.obligation_is(ObligationStatus::Marked)
     }
 
+    /// Its reversal was answered, and is owed once nothing claims it.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.obligation.as_ref().is_some_and(crate::Obligation::is_promised)
+    }
+
     /// The reversal is owed, and by this node.
     pub(crate) fn owes(&self, core: &Core) -> bool {
         self.obligation.as_ref().is_some_and(|obligation| {

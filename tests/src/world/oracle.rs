@@ -103,8 +103,9 @@ impl World {
         }
         let marked =
             found.obligation.as_ref().is_some_and(|o| o.status == ObligationStatus::Marked);
+        let promised = found.obligation.as_ref().is_some_and(switch_core::Obligation::is_promised);
         match row.state {
-            RowState::Approved if marked => return Verdict::Refused("22"),
+            RowState::Approved if marked || promised => return Verdict::Refused("22"),
             RowState::Approved => {}
             RowState::Accepted => return Verdict::Refused("09"),
             RowState::InFlight

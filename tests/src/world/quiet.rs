@@ -46,8 +46,16 @@ impl World {
         self.cover_end();
     }
 
+    /// Whether its terminal reversed it while another message took of it, and that one stands, or it did not hear: what is left
+    /// is nobody's. Else it must be reversed.
+    fn is_taken(&self, sale: &Sale, entries: &[(TxnId, Entry)]) -> bool {
+        let stands = |(id, _): &(TxnId, Entry)| self.claims_on(*id) != (0, None);
+        let told = matches!(sale.belief, Belief::Reversed);
+        is_contested(sale) && (!told || entries.iter().any(stands))
+    }
+
     fn check_sale(&mut self, number: usize, sale: &Sale, entries: &[(TxnId, Entry)]) {
-        if !trade::has_amount(sale.kind) || is_contested(sale) {
+        if !trade::has_amount(sale.kind) || self.is_taken(sale, entries) {
             return;
         }
         if trade::is_advice(sale.kind) {

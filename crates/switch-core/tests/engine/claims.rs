@@ -54,41 +54,59 @@ fn m11_a_void_that_is_reversed_from_memory_puts_its_original_back() {
     assert_eq!(claimed(&rig), (100, false), "until its reversal is certain");
     rig.reversal_written();
     rig.reversal_answered("00");
-    assert_eq!(rig.look(), "change to undone, Confirmed, claim released");
+    assert_eq!(rig.look(), "change to undone, Confirmed, claim released, read");
     assert_eq!(claimed(&rig), (0, false));
     void(&mut rig, 4, 44);
     assert_eq!(rig.look(), "find original, claim 100, forward to issuer");
 }
 
-#[test]
-fn m11_a_reversal_of_a_voided_sale_comes_too_late_until_the_void_is_reversed() {
+/// A sale that was voided, both approved.
+fn voided() -> Rig {
     let mut rig = Rig::approved();
     void(&mut rig, 2, 43);
     rig.written();
     rig.answered("00");
     rig.taken(2);
     rig.look();
-    rig.focus = key();
+    rig
+}
+
+#[test]
+fn m8_a_reversal_waits_while_a_claim_is_given_back() {
+    let mut rig = voided();
     rig.reverse(3, 100);
-    assert!(rig.look().ends_with("refuse 3 (original-not-found)"), "both stand in the batch");
-    assert_eq!((rig.owed().as_str(), claimed(&rig)), ("-", (100, false)));
-    rig.focus = of(Kind::Void, 43);
-    rig.reverse(4, 100);
     rig.look();
     rig.focus = key();
-    rig.reverse(5, 100);
+    rig.reverse(4, 100);
     rig.pass(Duration::from_millis(250));
-    assert_eq!(rig.look(), "read", "until the void's own reversal is certain, nobody can say");
-    void(&mut rig, 6, 44);
-    assert!(rig.look().ends_with("refuse 6 (claim-open)"), "again in a while");
+    assert_eq!(rig.look(), "change to undone, Owed, read", "it moved, and nobody can say yet");
+    void(&mut rig, 5, 44);
+    assert!(rig.look().ends_with("refuse 5 (claim-open)"), "again in a while");
     rig.focus = of(Kind::Void, 43);
     rig.reversal_written();
     rig.reversal_answered("00");
     rig.pass(Duration::from_secs(1));
-    rig.look();
+    assert!(rig.look().contains("change to undone, Owed, done 4"));
+}
+
+#[test]
+fn m8_a_reversal_of_a_voided_sale_is_owed_once_the_void_is_reversed() {
+    let mut rig = voided();
     rig.focus = key();
-    assert_eq!((rig.owed().as_str(), claimed(&rig)), ("Owed", (0, false)));
-    assert!(rig.rows[&key()].row.state == RowState::Undone);
+    rig.reverse(3, 100);
+    rig.pass(Duration::from_millis(250));
+    assert!(rig.look().ends_with("change to approved, Cleared, done 3"), "nothing is owed");
+    rig.buy(4);
+    assert_eq!(rig.look(), "insert in flight, refuse 4 (no-answer)", "98 to its copies");
+    void(&mut rig, 5, 44);
+    assert!(rig.look().ends_with("refuse 5 (original-undone)"));
+    rig.focus = of(Kind::Void, 43);
+    rig.reverse(6, 100);
+    rig.reversal_written();
+    rig.reversal_answered("00");
+    assert!(rig.look().ends_with("claim released, read, change to undone, Owed, reverse"));
+    rig.focus = key();
+    assert_eq!((rig.state().as_str(), rig.owed().as_str()), ("Undone", "Owed"));
 }
 
 #[test]

@@ -376,6 +376,13 @@ impl Rig {
     }
 
     pub(crate) fn apply(&mut self, what: Record) -> Persisted {
+        match self.write(what) {
+            Persisted::Lost(Some(found)) => Persisted::Lost(Some(Box::new(self.read_of(&found)))),
+            other => other,
+        }
+    }
+
+    fn write(&mut self, what: Record) -> Persisted {
         let commit = Commit { day: Day(1), since: self.now.mono };
         match what {
             Record::Intent(row) => {
