@@ -1,6 +1,7 @@
 //! A terminal's message becomes an event for the engine, or a refusal that needs no engine.
 
 mod about;
+mod carried;
 
 use std::borrow::Cow;
 
@@ -11,11 +12,9 @@ use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wa
 
 use crate::{
     batches::Verdict,
-    blob::{Packer, together},
-    config::IssuerSettings,
+    blob::together,
     counter::{Errand, errand},
     desk::{Desk, seal},
-    version,
 };
 
 /// What a terminal's message asks for.
@@ -290,76 +289,6 @@ impl Asker<'_> {
             tag(&[0x9F, 0x26]),
             tag(&[0x9F, 0x36]),
         ]))
-    }
-
-    /// What forwarding fixes and a reversal repeats, of the fields that name no card: 12 and 13 also for every answer to
-    /// the terminal.
-    fn carried(&self, kind: Kind, issuer: Option<&IssuerSettings>) -> Bytes {
-        let at = self.desk.directory.clock.at(self.wall);
-        let mut packer = Packer::new();
-        packer.put(12, at.time().as_bytes());
-        packer.put(13, at.date().as_bytes());
-        let Some(issuer) = issuer else { return packer.finish() };
-        let has = |number| issuer.dialect.field(number).is_some();
-        if version::is_1993(&issuer.dialect) {
-            packer.put(version::YEAR, at.year().as_bytes());
-        }
-        if let Some(code) = self.processing_code(kind, issuer) {
-            packer.put(3, &code);
-        }
-        if has(7) {
-            packer.put(7, at.transmission().as_bytes());
-        }
-        let acquirer = &self.desk.directory.acquirer;
-        if has(32) {
-            packer.put(32, acquirer.institution.as_bytes());
-        }
-        if has(33) {
-            packer.put(33, acquirer.forwarding.as_bytes());
-        }
-        self.carry_more(kind, issuer, &mut packer);
-        // A host of the same kind as the terminals gets the positional field too.
-        let positional = issuer.dialect.elements().type_code.map(|element| element.field);
-        for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
-            let mut room = ROOM;
-            let text = self.message.text_bytes(number, &mut room);
-            match text.filter(|_| has(number)) {
-                Some(text) if number == 22 && version::is_1993(self.dialect) => {
-                    packer.put(22, version::entry_mode(&text).as_bytes());
-                }
-                Some(text) if number == 25 && !version::is_1993(self.dialect) => {
-                    packer.put(25, self.condition(kind, issuer, &text));
-                }
-                Some(text) if number != 25 => packer.put(number, &text),
-                Some(_) | None => {}
-            }
-        }
-        if version::is_1993(self.dialect) {
-            packer.put(25, version::condition(kind).as_bytes());
-        }
-        packer.finish()
-    }
-
-    /// The host's own condition (25), where the terminal's is the usual one of the kind; another is passed on.
-    fn condition<'t>(&self, kind: Kind, issuer: &'t IssuerSettings, theirs: &'t [u8]) -> &'t [u8] {
-        let usual = |dialect: &'t Dialect| dialect.row(kind)?.condition.as_deref();
-        let is_usual = self.dialect.row(kind).and_then(|row| row.condition.as_deref());
-        match (is_usual.map(str::as_bytes), usual(&issuer.dialect)) {
-            (Some(of_kind), Some(ours)) if of_kind == theirs => ours.as_bytes(),
-            (Some(_) | None, Some(_) | None) => theirs,
-        }
-    }
-
-    /// The host's own code (first two digits), with the account types that the terminal named.
-    fn processing_code(&self, kind: Kind, issuer: &IssuerSettings) -> Option<[u8; 6]> {
-        let ours = issuer.dialect.row(kind)?.processing_code.as_deref()?;
-        let mut code: [u8; 6] = ours.as_bytes().try_into().ok()?;
-        let mut room = ROOM;
-        let theirs = self.message.text_bytes(3, &mut room).unwrap_or_default();
-        for (to, from) in code.iter_mut().zip(&*theirs).skip(2).take(4) {
-            *to = *from;
-        }
-        Some(code)
     }
 }
 
