@@ -1,5 +1,6 @@
 //! Terminals that live whole days against a host: they sign in, sell of every kind, settle, upload, sign off.
 
+use iso8583::SHIPPED;
 use sim::bench::Summary;
 use sim::issuer::{IssuerCounts, Script};
 
@@ -152,7 +153,8 @@ async fn days_with_trouble_settle_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn loads_of_every_kind_agree_in_both_dialects() {
-    troubled("cup-pos", "").await;
-    troubled("iso87-ascii", "").await;
+async fn loads_of_every_kind_agree_in_every_dialect() {
+    for dialect in SHIPPED {
+        troubled(dialect, "").await;
+    }
 }

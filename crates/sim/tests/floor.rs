@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iso8583::Dialect;
+use iso8583::{Dialect, SHIPPED};
 use sim::bench::{Arrivals, BenchOptions, Live, Mix, Pace, Rates, Summary, run};
 use sim::issuer::{Issuer, IssuerCounts, IssuerOptions, Script};
 use sim::reconcile::{Ledgers, Report, SwitchRow, reconcile};
@@ -86,8 +86,8 @@ pub(crate) async fn load(options: BenchOptions) -> Summary {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sales_cross_and_reconcile_in_both_dialects_and_paces() {
-    for dialect in ["cup-pos", "iso87-ascii"] {
+async fn sales_cross_and_reconcile_in_every_dialect_and_both_paces() {
+    for dialect in SHIPPED {
         let floor = Floor::new(dialect);
         let Ended { summary, counts, report } =
             floor.sell(Script::approving(), 500, "balance_enquiries = 0.2").await;
