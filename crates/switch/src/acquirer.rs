@@ -6,7 +6,7 @@ mod carried;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use iso8583::{Cause, Dialect, Kind, KindRow, Message};
+use iso8583::{Cause, Dialect, Kind, KindRow, Message, TlvIter};
 use store::Opening;
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
@@ -15,6 +15,7 @@ use crate::{
     blob::together,
     counter::{Errand, errand},
     desk::{Desk, seal},
+    issuer,
 };
 
 /// What a terminal's message asks for.
@@ -109,6 +110,7 @@ impl Asker<'_> {
         };
         let terminal_key = self.desk.terminal_key(&whose.merchant, &whose.terminal);
         let key = Key::new(terminal_key, batch, stan, row.kind);
+        let Ok(chip) = self.chip() else { return Inquiry::Refuse(Cause::Format) };
         let mut room = ROOM;
         let expiry = self.message.text_in(14, &mut room);
         let Some(mut card) = seal(&self.desk.keys, &pan, expiry.as_deref(), key) else {
@@ -134,7 +136,10 @@ impl Asker<'_> {
         };
         let refusal =
             refusal.or_else(|| (belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
-        let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer));
+        if issuer.is_some_and(|issuer| !issuer::takes_chip(issuer, &chip)) {
+            return Inquiry::Refuse(Cause::Format);
+        }
+        let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer), &chip);
         // The row outlives the message.
         let [merchant, terminal, sealed, carried] =
             together([&whose.merchant, &whose.terminal, &card.sealed, &carried]);
@@ -143,7 +148,7 @@ impl Asker<'_> {
             asked,
             key,
             kind: row.kind,
-            digest: self.digest(pan.expose()),
+            digest: self.digest(pan.expose(), &chip),
             refusal,
             issuer: issuer.map(|issuer| issuer.name.clone()),
             original,
@@ -220,7 +225,7 @@ impl Asker<'_> {
             currency: self.currency().unwrap_or(*b"000"),
             card: sealed.unwrap_or_default(),
             settled: batch > 0 && self.desk.batches.is_closed(key.terminal(), batch),
-            carried: self.carried(row.kind, None),
+            carried: self.carried(row.kind, None, &[]),
         };
         Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))
     }
@@ -270,10 +275,21 @@ impl Asker<'_> {
         (*text).try_into().ok()
     }
 
+    /// Chip data (55) as bytes, whatever form the terminal has it in; empty where there is none.
+    ///
+    /// # Errors
+    /// It is text and not hexadecimal: [`Cause::Format`].
+    fn chip(&self) -> Result<Cow<'_, [u8]>, Cause> {
+        if !self.message.has(55) {
+            return Ok(Cow::Borrowed(&[]));
+        }
+        self.message.chip().ok_or(Cause::Format)
+    }
+
     /// Elements 3, 4, 25, 49, the card's number, and of field 55 what changes with each use of the chip.
-    fn digest(&self, card: &str) -> Digest {
+    fn digest(&self, card: &str, chip: &[u8]) -> Digest {
         let tag = |wanted: &[u8]| {
-            let mut tags = self.message.tlv55();
+            let mut tags = TlvIter::new(chip);
             tags.find(|tlv| tlv.tag == wanted).map_or(&[][..], |tlv| tlv.value)
         };
         let mut rooms = [ROOM; 4];

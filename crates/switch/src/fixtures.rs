@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use iso8583::{Dialect, Framing, Message, Mti};
+use iso8583::{Cause, Dialect, Framing, Message, Mti};
 use jiff::tz::TimeZone;
 use keystore::CardKeys;
 use switch_core::{
@@ -135,6 +135,57 @@ impl Fixtures {
         sale
     }
 
+    /// The sale as a terminal of this dialect sends it, changed and read from the wire.
+    pub(crate) fn sale_of(dialect: &str, change: impl FnOnce(&mut Message)) -> Message {
+        let dialect = Dialect::shipped(dialect).expect("shipped");
+        let mut sale = Self::sale();
+        if dialect.elements().type_code.is_none() {
+            sale.remove(60);
+        }
+        if dialect.version() == 1 {
+            sale.set_mti(Mti::parse("1200").expect("digits"));
+            for (number, text) in
+                [(12, "260101005319"), (22, "510101513001"), (24, "200"), (25, "1510")]
+            {
+                sale.set_text(number, text);
+            }
+        }
+        change(&mut sale);
+        let mut bytes = bytes::BytesMut::new();
+        sale.encode(&dialect, &mut bytes).expect("its dialect");
+        Message::decode(&dialect, bytes.freeze()).expect("sound")
+    }
+
+    /// The message of a terminal of dialect `from`, as it reaches its host, and the row that is kept of it.
+    ///
+    /// # Errors
+    /// It is refused before anything is durable.
+    pub(crate) fn passed(
+        &self,
+        from: &str,
+        message: &Message,
+        issuer: &IssuerSettings,
+    ) -> Result<(Message, Row), Cause> {
+        let desk = self.desk(from, issuer);
+        let request = match Self::ask(&desk, message) {
+            Inquiry::Event(Event::Request(request), _)
+            | Inquiry::Look(Event::Request(request), _) => *request,
+            Inquiry::Refuse(cause) => return Err(cause),
+            other => panic!("a request expected, {other:?} found"),
+        };
+        let (kind, carried) = (request.kind, &request.carried);
+        let sent = issuer::request(issuer, &desk.directory, kind, ID, message, carried);
+        let sent = Self::read_by(issuer, &sent.expect("a kind"));
+        Ok((sent, Self::row_of(request)))
+    }
+
+    /// A message as the host reads it.
+    pub(crate) fn read_by(issuer: &IssuerSettings, message: &Message) -> Message {
+        let mut bytes = bytes::BytesMut::new();
+        message.encode(&issuer.dialect, &mut bytes).expect("its dialect");
+        Message::decode(&issuer.dialect, bytes.freeze()).expect("sound")
+    }
+
     pub(crate) fn ask(desk: &Desk, message: &Message) -> Inquiry {
         let asked = Asked {
             ask: AskId(1),
@@ -166,7 +217,10 @@ impl Fixtures {
 
     /// The row that is kept of the sale.
     pub(crate) fn row(&self, issuer: &IssuerSettings) -> Row {
-        let request = self.request(issuer);
+        Self::row_of(self.request(issuer))
+    }
+
+    fn row_of(request: Request) -> Row {
         Row {
             fixed: Arc::new(Fixed {
                 key: request.key,
@@ -190,7 +244,7 @@ impl Fixtures {
             version: 0,
             change: 0,
             state: RowState::TimedOut,
-            cause: iso8583::Cause::NoAnswer,
+            cause: Cause::NoAnswer,
             code: None,
             approved: 0,
             answer: bytes::Bytes::new(),

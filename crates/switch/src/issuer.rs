@@ -1,9 +1,7 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
 use bytes::Bytes;
-use iso8583::{
-    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, from_hex, to_hex,
-};
+use iso8583::{Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, TlvIter};
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
 
@@ -58,7 +56,9 @@ pub(crate) fn request(
             message.set_text(43, name);
         }
     }
-    put_chip(dialect, &mut message, terminal);
+    if let Some(chip) = terminal.chip() {
+        put_chip(dialect, &mut message, &chip);
+    }
     if version::is_1993(dialect) {
         version::to_1993(&mut message, carried);
         put_function(dialect, &mut message, row)?;
@@ -66,19 +66,20 @@ pub(crate) fn request(
     Some(message)
 }
 
-/// Chip data (55): as bytes, or as hexadecimal text where the host has it so.
-fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
-    if let Some(bytes) = terminal.binary(55) {
-        put_chip_bytes(dialect, message, &bytes);
+/// Chip data (55), which is written as hexadecimal text where the host has it so.
+fn put_chip(dialect: &Dialect, message: &mut Message, bytes: &[u8]) {
+    if dialect.field(55).is_some() {
+        message.set_binary(55, bytes);
     }
 }
 
-fn put_chip_bytes(dialect: &Dialect, message: &mut Message, bytes: &[u8]) {
-    let Some(spec) = dialect.field(55) else { return };
+/// Whether this host can have such chip data; one that has no field for it gets none.
+pub(crate) fn takes_chip(issuer: &IssuerSettings, bytes: &[u8]) -> bool {
+    let Some(spec) = issuer.dialect.field(55) else { return true };
     if spec.content == Content::Binary {
-        message.set_binary(55, bytes);
+        spec.length.holds(bytes.len()) && (!spec.tlv || TlvIter::is_sound(bytes))
     } else {
-        message.set_text(55, &to_hex(bytes));
+        spec.length.holds(bytes.len() * 2)
     }
 }
 
@@ -145,7 +146,7 @@ pub(crate) fn advice(
     put_carried(dialect, &mut message, &row.carried);
     put_row(keys, &mut message, row, kind.required.contains(&4));
     if let Some(chip) = blob::field(&row.carried, 55) {
-        put_chip_bytes(dialect, &mut message, chip);
+        put_chip(dialect, &mut message, chip);
     }
     if version::is_1993(dialect) {
         version::to_1993(&mut message, &row.carried);
@@ -361,13 +362,7 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
     let mut packer = Packer::new();
     for number in KEPT {
         if number == 55 {
-            let text = dialect.field(55).is_some_and(|spec| spec.content != Content::Binary);
-            let chip = if text {
-                message.text(55).and_then(|text| from_hex(text.trim_end().as_bytes()))
-            } else {
-                message.binary(55).map(std::borrow::Cow::into_owned)
-            };
-            if let Some(chip) = chip.filter(|chip| !chip.is_empty()) {
+            if let Some(chip) = message.chip().filter(|chip| !chip.is_empty()) {
                 packer.put(55, &chip);
             }
             continue;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use iso8583::{Dialect, Kind, OnSilence};
+use iso8583::{Dialect, Kind, OnSilence, TlvIter};
 
 use super::{Asker, ROOM};
 use crate::{blob::Packer, config::IssuerSettings, version};
@@ -26,7 +26,12 @@ const MOST_PLAN: usize = 512;
 impl Asker<'_> {
     /// What forwarding fixes and a reversal repeats, of the fields that name no card: 12 and 13 also for every answer to
     /// the terminal.
-    pub(super) fn carried(&self, kind: Kind, issuer: Option<&IssuerSettings>) -> Bytes {
+    pub(super) fn carried(
+        &self,
+        kind: Kind,
+        issuer: Option<&IssuerSettings>,
+        chip: &[u8],
+    ) -> Bytes {
         let at = self.desk.directory.clock.at(self.wall);
         let mut packer = Packer::new();
         packer.put(12, at.time().as_bytes());
@@ -49,7 +54,7 @@ impl Asker<'_> {
         if has(33) {
             packer.put(33, acquirer.forwarding.as_bytes());
         }
-        self.carry_more(kind, issuer, &mut packer);
+        self.carry_more(kind, issuer, chip, &mut packer);
         // A host of the same kind as the terminals gets the positional field too.
         let positional = issuer.dialect.elements().type_code.map(|element| element.field);
         for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
@@ -96,7 +101,7 @@ impl Asker<'_> {
 
     /// What is kept of a request beside what every kind keeps: the plan of an instalment or the kind of points (62), which a
     /// reversal repeats; and of what must be delivered again (M12), chip data without what tells the card.
-    fn carry_more(&self, kind: Kind, issuer: &IssuerSettings, packer: &mut Packer) {
+    fn carry_more(&self, kind: Kind, issuer: &IssuerSettings, chip: &[u8], packer: &mut Packer) {
         let planned = matches!(
             kind,
             Kind::Instalment | Kind::InstalmentVoid | Kind::Points | Kind::PointsVoid
@@ -109,17 +114,117 @@ impl Asker<'_> {
                 packer.put(62, &plan);
             }
         }
-        if kind.on_silence() == OnSilence::Deliver && self.message.has(55) {
-            let mut chip = Vec::new();
-            for tlv in self.message.tlv55().filter(|tlv| !CARD_TAGS.contains(&tlv.tag)) {
-                chip.extend_from_slice(tlv.tag);
-                if tlv.value.len() > 127 {
-                    chip.push(0x81);
-                }
-                chip.push(u8::try_from(tlv.value.len()).unwrap_or(u8::MAX));
-                chip.extend_from_slice(tlv.value);
-            }
-            packer.put(55, &chip);
+        let repeated = kind.on_silence() == OnSilence::Deliver && !chip.is_empty();
+        if repeated && TlvIter::is_sound(chip) {
+            packer.put(55, &without_card(chip));
         }
+    }
+}
+
+/// Chip data without what tells the card.
+fn without_card(chip: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(chip.len());
+    for tlv in TlvIter::new(chip).filter(|tlv| !CARD_TAGS.contains(&tlv.tag)) {
+        kept.extend_from_slice(tlv.tag);
+        match u16::try_from(tlv.value.len()).unwrap_or(u16::MAX).to_be_bytes() {
+            [0, short @ 0..=0x7F] => kept.push(short),
+            [0, long] => kept.extend_from_slice(&[0x81, long]),
+            [high, low] => kept.extend_from_slice(&[0x82, high, low]),
+        }
+        kept.extend_from_slice(tlv.value);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use iso8583::{Cause, Message, Mti, SHIPPED};
+
+    use crate::{fixtures::Fixtures, issuer};
+
+    const CHIP: [u8; 13] = [0x9F, 0x26, 3, 1, 2, 3, 0x9F, 0x36, 2, 0, 9, 0x95, 0];
+
+    fn sale(dialect: &str) -> Message {
+        Fixtures::sale_of(dialect, |message| message.set_binary(55, &CHIP))
+    }
+
+    /// The sale, told rather than asked.
+    fn offline(dialect: &str) -> Message {
+        let mut message = sale(dialect);
+        let is_1993 = message.mti().version() == 1;
+        message.set_mti(Mti::parse(if is_1993 { "1220" } else { "0220" }).expect("digits"));
+        if dialect == "cup-pos" {
+            message.set_text(60, "30000007000");
+        }
+        message
+    }
+
+    #[test]
+    fn chip_data_reaches_every_host_from_every_terminal_and_is_repeated() {
+        let fixtures = Fixtures::new();
+        for from in SHIPPED {
+            for to in SHIPPED {
+                let issuer = Fixtures::issuer(to);
+                let (sent, _) = fixtures.passed(from, &sale(from), &issuer).expect("sound");
+                assert_eq!(sent.chip().as_deref(), Some(&CHIP[..]), "{from} {to}");
+                let (_, row) = fixtures.passed(from, &offline(from), &issuer).expect("sound");
+                let again = issuer::advice(&issuer, &fixtures.keys, &row, true).expect("a kind");
+                let again = Fixtures::read_by(&issuer, &again);
+                assert_eq!(again.chip().as_deref(), Some(&CHIP[..]), "{from} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_cryptogram_or_counter_is_another_content_in_every_dialect() {
+        let fixtures = Fixtures::new();
+        let issuer = Fixtures::issuer("iso87-ascii");
+        for from in SHIPPED {
+            let digest = |change: fn(&mut [u8])| {
+                let message = Fixtures::sale_of(from, |message| {
+                    let mut chip = CHIP;
+                    change(&mut chip);
+                    message.set_binary(55, &chip);
+                });
+                fixtures.passed(from, &message, &issuer).expect("sound").1.digest
+            };
+            let first = digest(|_| {});
+            assert_eq!(digest(|_| {}), first, "{from}");
+            assert_ne!(digest(|chip| chip[3] = 7), first, "{from}, cryptogram");
+            assert_ne!(digest(|chip| chip[10] = 7), first, "{from}, counter");
+        }
+    }
+
+    #[test]
+    fn chip_data_that_no_host_could_read_is_a_format_error() {
+        let fixtures = Fixtures::new();
+        let long = "9F2681FA".to_owned() + &"00".repeat(250) + "9500" + &"9500".repeat(10);
+        for (text, to, expected) in [
+            ("9F26", "iso87-ascii", None),
+            ("9F26", "iso87-binary", Some(Cause::Format)),
+            ("9F26", "cup-pos", Some(Cause::Format)),
+            ("9F2601", "iso87-binary", Some(Cause::Format)),
+            ("9F260", "iso87-ascii", Some(Cause::Format)),
+            ("no hex", "iso87-ascii", Some(Cause::Format)),
+            (&long, "iso87-binary", None),
+            (&long, "cup-pos", Some(Cause::Format)),
+        ] {
+            let message = Fixtures::sale_of("iso87-ascii", |message| message.set_text(55, text));
+            let found = fixtures.passed("iso87-ascii", &message, &Fixtures::issuer(to)).err();
+            assert_eq!(found, expected, "{text} {to}");
+        }
+    }
+
+    #[test]
+    fn what_tells_the_card_is_not_kept_of_chip_data() {
+        let value = [7; 300];
+        let chip = [
+            &[0x5A, 2, 0x62, 0x12, 0x9F, 0x10, 0x82, 1, 44][..],
+            &value,
+            &[0x57, 1, 9, 0x91, 0x81, 200],
+            &value[..200],
+        ];
+        let kept = [&[0x9F, 0x10, 0x82, 1, 44][..], &value, &[0x91, 0x81, 200], &value[..200]];
+        assert_eq!(super::without_card(&chip.concat()), kept.concat());
     }
 }
