@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use iso8583::{Cause, Dialect, Framing, Message, Mti};
+use iso8583::{Cause, Dialect, Framing, Kind, Message, Mti};
 use jiff::tz::TimeZone;
 use keystore::CardKeys;
 use switch_core::{
@@ -154,6 +154,33 @@ impl Fixtures {
         let mut bytes = bytes::BytesMut::new();
         sale.encode(&dialect, &mut bytes).expect("its dialect");
         Message::decode(&dialect, bytes.freeze()).expect("sound")
+    }
+
+    /// A transaction of this kind, as a terminal of this dialect sends it.
+    pub(crate) fn of_kind(dialect: &str, kind: Kind) -> Message {
+        let of = Dialect::shipped(dialect).expect("shipped");
+        let row = of.row(kind).expect("a kind");
+        Self::sale_of(dialect, |message| {
+            message.set_mti(row.mti);
+            let network = of.elements().network_code.filter(|_| of.version() == 1);
+            let network = network.map(|element| element.field).zip(row.network_codes.first());
+            for (number, text) in [
+                row.processing_code.as_ref().map(|code| (3, code)),
+                row.condition.as_ref().map(|code| (25, code)),
+                network,
+            ]
+            .into_iter()
+            .flatten()
+            {
+                message.set_text(number, text);
+            }
+            message.set_text(37, "000000000007");
+            message.set_text(38, "A12345");
+            let at = if of.version() == 1 { 56 } else { 90 };
+            let mti = if of.version() == 1 { "1200" } else { "0200" };
+            let width = if of.version() == 1 { 34 } else { 42 };
+            message.set_text(at, &format!("{:0<width$}", format!("{mti}000042")));
+        })
     }
 
     /// The message of a terminal of dialect `from`, as it reaches its host, and the row that is kept of it.

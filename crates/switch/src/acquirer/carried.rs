@@ -55,8 +55,15 @@ impl Asker<'_> {
             packer.put(33, acquirer.forwarding.as_bytes());
         }
         self.carry_more(kind, issuer, chip, &mut packer);
-        // A host of the same kind as the terminals gets the positional field too.
-        let positional = issuer.dialect.elements().type_code.map(|element| element.field);
+        // A host of the same kind as the terminals gets their positional field too, another one its own.
+        let type_code = |dialect: &Dialect| dialect.elements().type_code;
+        let positional = type_code(&issuer.dialect).filter(|_| type_code(self.dialect).is_some());
+        if positional.is_none()
+            && let Some((number, digits)) = own_positional(&issuer.dialect, kind)
+        {
+            packer.put(number, digits.as_bytes());
+        }
+        let positional = positional.map(|element| element.field);
         for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
             let mut room = ROOM;
             let text = self.message.text_bytes(number, &mut room);
@@ -72,7 +79,8 @@ impl Asker<'_> {
             }
         }
         if version::is_1993(self.dialect) {
-            packer.put(25, version::condition(kind).as_bytes());
+            let own = issuer.dialect.row(kind).and_then(|row| row.condition.as_deref());
+            packer.put(25, own.unwrap_or_else(|| version::condition(kind)).as_bytes());
         }
         packer.finish()
     }
@@ -121,6 +129,30 @@ impl Asker<'_> {
     }
 }
 
+/// The field in which a host tells kinds apart by their type (60), as its row of this kind has it: type, no batch, network
+/// code.
+fn own_positional(dialect: &Dialect, kind: Kind) -> Option<(u8, String)> {
+    let elements = dialect.elements();
+    let field = elements.type_code?.field;
+    let (spec, row) = (dialect.field(field)?, dialect.row(kind)?);
+    let mut digits = String::new();
+    for (element, value) in [
+        (elements.type_code, row.type_code.as_ref()),
+        (elements.batch, None),
+        (elements.network_code, row.network_codes.first()),
+    ] {
+        let part = element.filter(|element| element.field == field).and_then(|at| at.part);
+        let Some(range) = part.and_then(|part| spec.part_range(part)) else { continue };
+        while digits.len() < range.end {
+            digits.push('0');
+        }
+        if let Some(value) = value.filter(|value| value.len() == range.len()) {
+            digits.replace_range(range, value);
+        }
+    }
+    Some((field, digits))
+}
+
 /// Chip data without what tells the card.
 fn without_card(chip: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(chip.len());
@@ -139,6 +171,8 @@ fn without_card(chip: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use iso8583::{Cause, Message, Mti, SHIPPED};
+
+    use super::*;
 
     use crate::{fixtures::Fixtures, issuer};
 
@@ -216,6 +250,36 @@ mod tests {
     }
 
     #[test]
+    fn a_host_with_types_is_told_the_kind_by_every_terminal() {
+        let fixtures = Fixtures::new();
+        let issuer = Fixtures::issuer("cup-pos");
+        for from in SHIPPED.iter().filter(|from| **from != "cup-pos") {
+            let dialect = Dialect::shipped(from).expect("shipped");
+            for row in dialect.kinds().iter().filter(|row| row.kind.is_transaction()) {
+                let message = Fixtures::of_kind(from, row.kind);
+                let (sent, kept) = fixtures.passed(from, &message, &issuer).expect("sound");
+                let name = row.kind.name();
+                let host_row = issuer.dialect.kind_of(&sent).map(|row| row.kind);
+                assert_eq!(host_row, Some(row.kind), "{from} {name}");
+                let back = match row.kind.on_silence() {
+                    OnSilence::Deliver => issuer::advice(&issuer, &fixtures.keys, &kept, true),
+                    OnSilence::Reverse | OnSilence::Nothing => {
+                        issuer::reversal(&issuer, &fixtures.keys, &kept, true)
+                    }
+                };
+                let back = Fixtures::read_by(&issuer, &back.expect("a kind"));
+                assert_eq!(back.text(60), sent.text(60), "{from} {name}");
+            }
+        }
+        let types = [(Kind::Tip, "34000000000"), (Kind::ScriptResult, "00000000951")];
+        for (kind, digits) in types {
+            assert_eq!(own_positional(&issuer.dialect, kind), Some((60, digits.to_owned())));
+        }
+        let plain = Dialect::shipped("iso87-ascii").expect("shipped");
+        assert_eq!(own_positional(&plain, Kind::Tip), None);
+    }
+
+    #[test]
     fn what_tells_the_card_is_not_kept_of_chip_data() {
         let value = [7; 300];
         let chip = [
@@ -225,6 +289,6 @@ mod tests {
             &value[..200],
         ];
         let kept = [&[0x9F, 0x10, 0x82, 1, 44][..], &value, &[0x91, 0x81, 200], &value[..200]];
-        assert_eq!(super::without_card(&chip.concat()), kept.concat());
+        assert_eq!(without_card(&chip.concat()), kept.concat());
     }
 }
