@@ -6,7 +6,7 @@ use sim::issuer::{IssuerCounts, Script};
 
 use crate::floor::{Floor, load};
 
-const KINDS: &str = "[kinds]\npurchase = 30\nvoid = 8\nrefund = 6\nbalance-enquiry = 4\npre-authorisation = 10\n\
+pub(crate) const KINDS: &str = "[kinds]\npurchase = 30\nvoid = 8\nrefund = 6\nbalance-enquiry = 4\npre-authorisation = 10\n\
     pre-authorisation-void = 3\ncompletion = 4\ncompletion-void = 2\ncompletion-advice = 4\ninstalment = 5\n\
     instalment-void = 3\npoints = 5\npoints-void = 3\noffline-sale = 8\nadjustment = 4\ntip = 5\noffline-upload = 4\n\
     offline-refund = 2\nscript-result = 3\n";

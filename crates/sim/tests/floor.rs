@@ -74,7 +74,10 @@ impl Floor {
 
     /// So many sales, until all terminals know.
     pub(crate) async fn sell(&self, script: Script, sales: u64, mix: &str) -> Ended {
-        let issuer = self.issuer(script).await;
+        self.sell_to(self.issuer(script).await, sales, mix).await
+    }
+
+    pub(crate) async fn sell_to(&self, issuer: Issuer, sales: u64, mix: &str) -> Ended {
         let options = self.options(issuer.local_addr().to_string(), sales, mix);
         let summary = load(options).await;
         let counts = issuer.counts();
