@@ -15,7 +15,6 @@ use crate::{
     blob::together,
     counter::{Errand, errand},
     desk::{Desk, seal},
-    issuer,
 };
 
 /// What a terminal's message asks for.
@@ -136,10 +135,9 @@ impl Asker<'_> {
         };
         let refusal =
             refusal.or_else(|| (belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
-        if issuer.is_some_and(|issuer| !issuer::takes_chip(issuer, &chip)) {
+        let Ok(carried) = self.carried(row.kind, issuer.map(|issuer| &**issuer), &chip) else {
             return Inquiry::Refuse(Cause::Format);
-        }
-        let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer), &chip);
+        };
         // The row outlives the message.
         let [merchant, terminal, sealed, carried] =
             together([&whose.merchant, &whose.terminal, &card.sealed, &carried]);
@@ -225,7 +223,7 @@ impl Asker<'_> {
             currency: self.currency().unwrap_or(*b"000"),
             card: sealed.unwrap_or_default(),
             settled: batch > 0 && self.desk.batches.is_closed(key.terminal(), batch),
-            carried: self.carried(row.kind, None, &[]),
+            carried: self.times().finish(),
         };
         Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))
     }

@@ -179,6 +179,12 @@ impl Fixtures {
             let at = if of.version() == 1 { 56 } else { 90 };
             let mti = if of.version() == 1 { "1200" } else { "0200" };
             let width = if of.version() == 1 { 34 } else { 42 };
+            if of.elements().type_code.is_some() {
+                let code = row.type_code.as_deref().unwrap_or("00");
+                message.set_text(60, &format!("{code}000007000"));
+                message.set_text(61, "000007000042");
+                return;
+            }
             message.set_text(at, &format!("{:0<width$}", format!("{mti}000042")));
         })
     }

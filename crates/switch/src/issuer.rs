@@ -1,7 +1,9 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
-use bytes::Bytes;
-use iso8583::{Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, TlvIter};
+use bytes::{Bytes, BytesMut};
+use iso8583::{
+    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, TlvIter, from_gbk,
+};
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
 
@@ -87,12 +89,31 @@ fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
     let positional = dialect.elements().type_code.map(|element| element.field);
     for (number, value) in blob::fields(carried) {
         let known = CARRIED.contains(&number) || Some(number) == positional;
-        if let (true, true, Ok(text)) =
+        if number == 62 {
+            put_plan(dialect, message, value);
+        } else if let (true, true, Ok(text)) =
             (known, dialect.field(number).is_some(), std::str::from_utf8(value))
         {
             put_text(dialect, message, number, text);
         }
     }
+}
+
+/// A plan (62), as bytes or in the host's own characters. Whether those have it was asked before it was kept.
+fn put_plan(dialect: &Dialect, message: &mut Message, plan: &[u8]) {
+    let Some(spec) = dialect.field(62) else { return };
+    if spec.content == Content::Binary {
+        message.set_binary(62, plan);
+    } else if let Some(text) = from_gbk(plan) {
+        message.set_text(62, &text);
+    }
+}
+
+/// Whether this host can have such a plan.
+pub(crate) fn takes_plan(issuer: &IssuerSettings, plan: &[u8]) -> bool {
+    let mut probe = Message::new(Mti::ZERO);
+    put_plan(&issuer.dialect, &mut probe, plan);
+    probe.has(62) && probe.encode(&issuer.dialect, &mut BytesMut::new()).is_ok()
 }
 
 /// As bytes, where the host has the field so.

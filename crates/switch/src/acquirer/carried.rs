@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use iso8583::{Dialect, Kind, OnSilence, TlvIter};
+use iso8583::{Cause, Content, Dialect, Kind, OnSilence, TlvIter, to_gbk};
 
 use super::{Asker, ROOM};
-use crate::{blob::Packer, config::IssuerSettings, version};
+use crate::{blob::Packer, config::IssuerSettings, issuer, version};
 
 /// Chip data that would tell the card, and is never stored: number, track equivalents, expiry, name.
 const CARD_TAGS: [&[u8]; 8] = [
@@ -20,23 +20,33 @@ const CARD_TAGS: [&[u8]; 8] = [
     &[0x56],
 ];
 
-/// Longest plan (62) that is kept.
-const MOST_PLAN: usize = 512;
-
 impl Asker<'_> {
-    /// What forwarding fixes and a reversal repeats, of the fields that name no card: 12 and 13 also for every answer to
-    /// the terminal.
+    /// Time and date (12, 13) of every answer to the terminal.
+    pub(super) fn times(&self) -> Packer {
+        let at = self.desk.directory.clock.at(self.wall);
+        let mut packer = Packer::new();
+        packer.put(12, at.time().as_bytes());
+        packer.put(13, at.date().as_bytes());
+        packer
+    }
+
+    /// What forwarding fixes and a reversal repeats, of the fields that name no card, beside the [`times`](Self::times).
+    ///
+    /// # Errors
+    /// The host cannot have what the terminal sends: [`Cause::Format`].
     pub(super) fn carried(
         &self,
         kind: Kind,
         issuer: Option<&IssuerSettings>,
         chip: &[u8],
-    ) -> Bytes {
+    ) -> Result<Bytes, Cause> {
+        let Some(issuer) = issuer else { return Ok(self.times().finish()) };
+        let plan = self.plan(kind, issuer)?;
+        if !issuer::takes_chip(issuer, chip) {
+            return Err(Cause::Format);
+        }
         let at = self.desk.directory.clock.at(self.wall);
-        let mut packer = Packer::new();
-        packer.put(12, at.time().as_bytes());
-        packer.put(13, at.date().as_bytes());
-        let Some(issuer) = issuer else { return packer.finish() };
+        let mut packer = self.times();
         let has = |number| issuer.dialect.field(number).is_some();
         if version::is_1993(&issuer.dialect) {
             packer.put(version::YEAR, at.year().as_bytes());
@@ -54,7 +64,12 @@ impl Asker<'_> {
         if has(33) {
             packer.put(33, acquirer.forwarding.as_bytes());
         }
-        self.carry_more(kind, issuer, chip, &mut packer);
+        if let Some(plan) = plan {
+            packer.put(62, &plan);
+        }
+        if kind.on_silence() == OnSilence::Deliver {
+            put_repeated_chip(chip, &mut packer);
+        }
         // A host of the same kind as the terminals gets their positional field too, another one its own.
         let type_code = |dialect: &Dialect| dialect.elements().type_code;
         let positional = type_code(&issuer.dialect).filter(|_| type_code(self.dialect).is_some());
@@ -82,7 +97,7 @@ impl Asker<'_> {
             let own = issuer.dialect.row(kind).and_then(|row| row.condition.as_deref());
             packer.put(25, own.unwrap_or_else(|| version::condition(kind)).as_bytes());
         }
-        packer.finish()
+        Ok(packer.finish())
     }
 
     /// The host's own condition (25), where the terminal's is the usual one of the kind; another is passed on.
@@ -107,25 +122,34 @@ impl Asker<'_> {
         Some(code)
     }
 
-    /// What is kept of a request beside what every kind keeps: the plan of an instalment or the kind of points (62), which a
-    /// reversal repeats; and of what must be delivered again (M12), chip data without what tells the card.
-    fn carry_more(&self, kind: Kind, issuer: &IssuerSettings, chip: &[u8], packer: &mut Packer) {
+    /// The plan of an instalment or the kind of points (62), in GBK where it is text.
+    ///
+    /// # Errors
+    /// The host's field cannot hold it, or it has none: [`Cause::Format`].
+    fn plan(&self, kind: Kind, issuer: &IssuerSettings) -> Result<Option<Cow<'_, [u8]>>, Cause> {
         let planned = matches!(
             kind,
             Kind::Instalment | Kind::InstalmentVoid | Kind::Points | Kind::PointsVoid
         );
-        if planned && issuer.dialect.field(62).is_some() {
-            let plan = self.message.binary(62).or_else(|| {
-                self.message.text(62).map(|text| Cow::Owned(text.into_owned().into_bytes()))
-            });
-            if let Some(plan) = plan.filter(|plan| plan.len() <= MOST_PLAN) {
-                packer.put(62, &plan);
-            }
+        if !planned || !self.message.has(62) {
+            return Ok(None);
         }
-        let repeated = kind.on_silence() == OnSilence::Deliver && !chip.is_empty();
-        if repeated && TlvIter::is_sound(chip) {
-            packer.put(55, &without_card(chip));
-        }
+        let as_bytes = self.dialect.field(62).is_some_and(|spec| spec.content == Content::Binary);
+        let plan = if as_bytes {
+            self.message.binary(62)
+        } else {
+            let text = self.message.text(62);
+            text.and_then(|text| to_gbk(&text).map(|plan| Cow::Owned(plan.into_owned())))
+        };
+        let plan = plan.filter(|plan| issuer::takes_plan(issuer, plan));
+        plan.map(Some).ok_or(Cause::Format)
+    }
+}
+
+/// Of what must be delivered again (M12), chip data without what tells the card.
+fn put_repeated_chip(chip: &[u8], packer: &mut Packer) {
+    if !chip.is_empty() && TlvIter::is_sound(chip) {
+        packer.put(55, &without_card(chip));
     }
 }
 
@@ -246,6 +270,47 @@ mod tests {
             let message = Fixtures::sale_of("iso87-ascii", |message| message.set_text(55, text));
             let found = fixtures.passed("iso87-ascii", &message, &Fixtures::issuer(to)).err();
             assert_eq!(found, expected, "{text} {to}");
+        }
+    }
+
+    #[test]
+    fn a_plan_reaches_the_host_as_it_is_and_in_its_reversal_or_is_a_format_error() {
+        let fixtures = Fixtures::new();
+        // In GBK: 03, and the first character of "instalment" with a 3.
+        let (plain, gbk, neither) = (&b"03"[..], &[0xB7, 0xD6, 0x33][..], &[0x80, 0xFF][..]);
+        let long = [b'7'; 600];
+        for (from, plan, to, goes) in [
+            ("cup-pos", plain, "cup-pos", true),
+            ("cup-pos", gbk, "cup-pos", true),
+            ("cup-pos", neither, "cup-pos", true),
+            ("cup-pos", plain, "iso87-ascii", true),
+            ("cup-pos", plain, "iso93-ascii", true),
+            ("cup-pos", gbk, "iso87-ascii", false),
+            ("cup-pos", gbk, "iso87-ebcdic", false),
+            ("cup-pos", neither, "iso87-ascii", false),
+            ("iso87-ascii", plain, "cup-pos", true),
+            ("iso87-ebcdic", plain, "iso93-ascii", true),
+            ("iso87-ascii", &long, "iso87-binary", true),
+            ("iso87-ascii", &long, "cup-pos", false),
+        ] {
+            let issuer = Fixtures::issuer(to);
+            let mut message = Fixtures::of_kind(from, Kind::Instalment);
+            message.set_binary(62, plan);
+            if from != "cup-pos" {
+                message.set_text(62, std::str::from_utf8(plan).expect("ASCII"));
+            }
+            let (sent, row) = match fixtures.passed(from, &message, &issuer) {
+                Err(cause) => {
+                    assert_eq!((goes, cause), (false, Cause::Format), "{from} {plan:?} {to}");
+                    continue;
+                }
+                Ok(passed) => passed,
+            };
+            assert!(goes, "{from} {plan:?} {to}");
+            let back = issuer::reversal(&issuer, &fixtures.keys, &row, true).expect("a kind");
+            for message in [sent, Fixtures::read_by(&issuer, &back)] {
+                assert_eq!(message.binary(62).as_deref(), Some(plan), "{from} {to}");
+            }
         }
     }
 
