@@ -83,8 +83,8 @@ impl Asker<'_> {
             let mut room = ROOM;
             let text = self.message.text_bytes(number, &mut room);
             match text.filter(|_| has(number)) {
-                Some(text) if number == 22 && version::is_1993(self.dialect) => {
-                    packer.put(22, version::entry_mode(&text).as_bytes());
+                Some(text) if number == 22 => {
+                    packer.put(22, &self.entry_mode(issuer, &text));
                 }
                 Some(text) if number == 25 && !version::is_1993(self.dialect) => {
                     packer.put(25, self.condition(kind, issuer, &text));
@@ -98,6 +98,20 @@ impl Asker<'_> {
             packer.put(25, own.unwrap_or_else(|| version::condition(kind)).as_bytes());
         }
         Ok(packer.finish())
+    }
+
+    /// Entry mode (22) in the host's version of the standard, which a reversal repeats: what is kept has no PIN (52) to tell
+    /// it by.
+    fn entry_mode<'t>(&self, issuer: &IssuerSettings, theirs: &'t [u8]) -> Cow<'t, [u8]> {
+        match (version::is_1993(self.dialect), version::is_1993(&issuer.dialect)) {
+            (true, false) => Cow::Borrowed(version::entry_mode(theirs).as_bytes()),
+            (false, true) => {
+                let with_pin = self.message.has(52) && issuer.dialect.field(52).is_some();
+                let mode = std::str::from_utf8(theirs).unwrap_or_default();
+                Cow::Owned(version::data_code(mode, with_pin).into_bytes())
+            }
+            (true, true) | (false, false) => Cow::Borrowed(theirs),
+        }
     }
 
     /// The host's own condition (25), where the terminal's is the usual one of the kind; another is passed on.
