@@ -73,6 +73,8 @@ impl Fixtures {
         let route = RouteSettings { prefixes: vec!["62".to_owned()], issuer: "bank".into() };
         let merchant = MerchantSettings {
             id: "123456789012345".to_owned(),
+            name: Some("Example Store".to_owned()),
+            mcc: Some("5411".to_owned()),
             terminals: vec!["12345678".to_owned()],
             ..MerchantSettings::default()
         };

@@ -16,8 +16,9 @@ use crate::{
 
 /// What of the terminal's message goes on unchanged, where both dialects have it: PIN data among it, never stored.
 const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
-/// What was carried: what forwarding fixed, the plan of an instalment (62), and what names an original (38, 61, 90, or 56).
-const CARRIED: [u8; 14] = [3, 7, 12, 13, 22, 23, 25, 32, 33, 38, 56, 61, 62, 90];
+/// What was carried: what forwarding fixed, the plan of an instalment (62), what names an original (38, 61, 90, or 56), and of
+/// what is repeated the merchant (18, 26, 43).
+const CARRIED: [u8; 17] = [3, 7, 12, 13, 18, 22, 23, 25, 26, 32, 33, 38, 43, 56, 61, 62, 90];
 /// What of the issuer's answer is kept for the terminal.
 const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
 
@@ -47,16 +48,8 @@ pub(crate) fn request(
     }
     put_carried(dialect, &mut message, carried);
     put_numbers(&mut message, id);
-    let merchant = if has(18) || has(43) { terminal.text(42) } else { None };
-    if let Some(merchant) =
-        merchant.and_then(|id| directory.merchants.get(id.trim_end().as_bytes()))
-    {
-        if let Some(mcc) = merchant.mcc.as_deref().filter(|_| has(18)) {
-            message.set_text(18, mcc);
-        }
-        if let Some(name) = merchant.name.as_deref().filter(|_| has(43)) {
-            message.set_text(43, name);
-        }
+    for (number, text) in of_merchant(dialect, directory, terminal) {
+        message.set_text(number, text);
     }
     if let Some(chip) = terminal.chip() {
         put_chip(dialect, &mut message, &chip);
@@ -66,6 +59,25 @@ pub(crate) fn request(
         put_function(dialect, &mut message, row)?;
     }
     Some(message)
+}
+
+/// Category (18) and name (43) of the merchant that a message is from, where the host has fields for them.
+pub(crate) fn of_merchant<'d>(
+    dialect: &Dialect,
+    directory: &'d Directory,
+    terminal: &Message,
+) -> impl Iterator<Item = (u8, &'d str)> {
+    let wanted = [18, 43].map(|number| dialect.field(number).is_some());
+    let id = if wanted.contains(&true) { terminal.text(42) } else { None };
+    let merchant = id.and_then(|id| directory.merchants.get(id.trim_end().as_bytes()));
+    let [mcc, name] = [
+        merchant.and_then(|known| known.mcc.as_deref()),
+        merchant.and_then(|known| known.name.as_deref()),
+    ];
+    [(18, mcc), (43, name)]
+        .into_iter()
+        .zip(wanted)
+        .filter_map(|((number, text), wanted)| Some((number, text.filter(|_| wanted)?)))
 }
 
 /// Chip data (55), which is written as hexadecimal text where the host has it so.

@@ -68,7 +68,7 @@ impl Asker<'_> {
             packer.put(62, &plan);
         }
         if kind.on_silence() == OnSilence::Deliver {
-            put_repeated_chip(chip, &mut packer);
+            self.carry_repeated(issuer, chip, &mut packer);
         }
         // A host of the same kind as the terminals gets their positional field too, another one its own.
         let type_code = |dialect: &Dialect| dialect.elements().type_code;
@@ -158,12 +158,23 @@ impl Asker<'_> {
         let plan = plan.filter(|plan| issuer::takes_plan(issuer, plan));
         plan.map(Some).ok_or(Cause::Format)
     }
-}
 
-/// Of what must be delivered again (M12), chip data without what tells the card.
-fn put_repeated_chip(chip: &[u8], packer: &mut Packer) {
-    if !chip.is_empty() && TlvIter::is_sound(chip) {
-        packer.put(55, &without_card(chip));
+    /// Of what must be delivered again (M12), what else its first copy has: the merchant's category and name (18, 43), its
+    /// business code where both sides are of 1993 (26), and chip data without what tells the card (55).
+    fn carry_repeated(&self, issuer: &IssuerSettings, chip: &[u8], packer: &mut Packer) {
+        let (host, directory) = (&issuer.dialect, &self.desk.directory);
+        for (number, text) in issuer::of_merchant(host, directory, self.message) {
+            packer.put(number, text.as_bytes());
+        }
+        if version::is_1993(self.dialect)
+            && version::is_1993(host)
+            && let Some(code) = self.message.text(26)
+        {
+            packer.put(26, code.as_bytes());
+        }
+        if !chip.is_empty() && TlvIter::is_sound(chip) {
+            packer.put(55, &without_card(chip));
+        }
     }
 }
 
@@ -243,6 +254,30 @@ mod tests {
                 let again = issuer::advice(&issuer, &fixtures.keys, &row, true).expect("a kind");
                 let again = Fixtures::read_by(&issuer, &again);
                 assert_eq!(again.chip().as_deref(), Some(&CHIP[..]), "{from} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_repeat_of_an_advice_has_what_its_first_copy_had() {
+        let fixtures = Fixtures::new();
+        for from in SHIPPED {
+            for to in SHIPPED {
+                let issuer = Fixtures::issuer(to);
+                let mut offline = offline(from);
+                if from.starts_with("iso93") {
+                    offline.set_text(26, "5999");
+                }
+                let (sent, row) = fixtures.passed(from, &offline, &issuer).expect("sound");
+                let again = issuer::advice(&issuer, &fixtures.keys, &row, true).expect("a kind");
+                let again = Fixtures::read_by(&issuer, &again);
+                let said = |message: &Message| -> Vec<_> {
+                    let text = |number| (number, message.text(number).map(String::from));
+                    message.fields().map(text).collect()
+                };
+                assert_eq!(said(&again), said(&sent), "{from} {to}");
+                let has = |number| issuer.dialect.field(number).is_none() || sent.has(number);
+                assert!(has(18) && has(43), "{from} {to}");
             }
         }
     }
