@@ -130,7 +130,7 @@ pub(crate) struct Issuer {
     #[arg(long)]
     pub(crate) acquirer: bool,
     /// What foreign card numbers begin with, in a settlement's totals; may be given several times
-    #[arg(long, value_name = "DIGITS", requires = "acquirer")]
+    #[arg(long, value_name = "DIGITS", requires = "acquirer", value_parser = prefix)]
     pub(crate) foreign: Vec<String>,
 }
 
@@ -416,6 +416,14 @@ pub(crate) struct DialectImport {
     pub(crate) output: Option<PathBuf>,
 }
 
+fn prefix(text: &str) -> Result<String, String> {
+    if sim::bench::is_prefix(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 11 digits".to_owned())
+    }
+}
+
 fn watched(text: &str) -> Result<Watched, String> {
     let (name, pid) = text.split_once('=').ok_or("expected NAME=PID, as `daemon=4711`")?;
     let pid = pid.parse().map_err(|_| "expected NAME=PID, where PID is a process number")?;
@@ -485,4 +493,26 @@ pub(crate) struct ConfigFile {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_cards_begin_with_1_to_11_digits() {
+        for (prefix, good) in [
+            ("4", true),
+            ("12345678901", true),
+            ("", false),
+            ("x", false),
+            ("4x", false),
+            ("123456789012", false),
+        ] {
+            let issuer = ["interlock", "issuer", "--listen", "127.0.0.1:0", "--dialect", "cup-pos"];
+            let more = ["--acquirer", "--foreign", prefix];
+            let refusal = Cli::try_parse_from(issuer.into_iter().chain(more)).err();
+            assert_eq!(refusal.map(|error| error.exit_code()), (!good).then_some(2), "{prefix}");
+        }
+    }
 }

@@ -30,6 +30,7 @@ mod error;
 mod field;
 mod form;
 mod framing;
+mod gbk;
 mod header;
 mod json;
 mod kind;
@@ -65,6 +66,7 @@ pub use field::{
     Content, Counts, Encoding, FieldSpec, Length, LengthEncoding, Padding, Part, Prefix, Privacy,
 };
 pub use framing::{Framing, FramingError};
+pub use gbk::{from_gbk, to_gbk};
 pub use header::{Header, HeaderLayout};
 pub use json::{decode_error_json, encode_error_json, from_json, to_json};
 pub use kind::{Kind, OnSilence};

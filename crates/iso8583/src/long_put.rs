@@ -7,6 +7,7 @@ use crate::ebcdic;
 use crate::error::ErrorKind;
 use crate::field::{Content, Encoding, FieldSpec, Length, LengthEncoding, Prefix, said};
 use crate::form::Form;
+use crate::gbk::to_gbk;
 use crate::long::check;
 use crate::message::Message;
 use crate::tlv;
@@ -138,10 +139,9 @@ fn put_text(spec: &FieldSpec, text: &str, to: &mut BytesMut) -> Result<(), Wrong
     match spec.encoding {
         Encoding::Bcd => put_packed(spec, text, to),
         Encoding::Gbk => {
-            let (bytes, _, unmapped) = encoding_rs::GBK.encode(text);
-            if unmapped {
+            let Some(bytes) = to_gbk(text) else {
                 return wrong(ErrorKind::Text, "a character that GBK does not have");
-            }
+            };
             put_filled(spec, &bytes, b' ', to)
         }
         Encoding::Ebcdic => {

@@ -13,7 +13,7 @@ pub struct MtiError;
 
 impl Mti {
     /// Stands for a message type that was not read yet.
-    pub(crate) const ZERO: Self = Self(*b"0000");
+    pub const ZERO: Self = Self(*b"0000");
 
     /// The message type written in `text`.
     ///

@@ -21,8 +21,16 @@ pub struct TlvIter<'a> {
 }
 
 impl<'a> TlvIter<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    /// Goes through `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { reader: Reader::new(bytes), whole: bytes }
+    }
+
+    /// Whether `bytes` are tags and values to the last byte.
+    #[must_use]
+    pub fn is_sound(bytes: &'a [u8]) -> bool {
+        are_short(bytes) || check(bytes).is_ok()
     }
 
     fn read(&mut self) -> Result<Tlv<'a>, Fault> {

@@ -46,6 +46,13 @@ struct Sum {
     count: u32,
 }
 
+impl Sum {
+    /// As the digits can hold it.
+    fn held(self) -> Self {
+        Self { amount: self.amount.clamp(0, 999_999_999_999), count: self.count.min(999) }
+    }
+}
+
 /// The totals of one batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
@@ -71,15 +78,13 @@ impl Totals {
         self.groups.iter().map(|[debit, credit]| debit.amount - credit.amount).sum()
     }
 
-    /// The 62 digits, with these result digits.
+    /// The 62 digits, with these result digits. What is more than they can hold is told as the most that they can.
     pub(crate) fn text(&self, results: [char; 2]) -> String {
         let group = |([debit, credit], result): (&[Sum; 2], char)| {
+            let [debit, credit] = [debit, credit].map(|sum| sum.held());
             format!(
                 "{:012}{:03}{:012}{:03}{result}",
-                debit.amount.max(0),
-                debit.count % 1000,
-                credit.amount.max(0),
-                credit.count % 1000
+                debit.amount, debit.count, credit.amount, credit.count
             )
         };
         self.groups.iter().zip(results).map(group).collect()
@@ -104,6 +109,18 @@ pub(crate) fn results(text: &str) -> Option<[char; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn totals_of_a_long_batch_are_the_most_that_the_digits_hold() {
+        let mut totals = Totals::default();
+        for _ in 0..1003 {
+            totals.add(false, Side::Debit, 1_000_000_000);
+            totals.add(true, Side::Credit, 1);
+        }
+        let text = totals.text(['0'; 2]);
+        let (most, none) = ("999999999999999", "000000000000000");
+        assert_eq!(text, format!("{most}{none}0{none}0000000010039990"));
+    }
 
     #[test]
     fn totals_are_written_as_settlements_have_them() {

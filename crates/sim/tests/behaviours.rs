@@ -173,3 +173,15 @@ async fn planted_faults_of_an_issuer_are_found() {
         [(Kind::ChargedWithoutApproval, 4)]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_is_never_taken_is_given_up_and_is_no_planted_fault() {
+    let floor = Floor::new("cup-pos");
+    let rule = "[[rule]]\non = \"advice\"\ndo = \"decline\"\ncode = \"98\"";
+    let script = Script::from_toml(rule).expect("a script");
+    let ended = floor.sell(script, 8, "[kinds]\noffline-sale = 1").await;
+    let Ended { summary, counts, report } = &ended;
+    assert_eq!((summary.errors["notice given up"], counts.received), (8, 8 * 20), "{summary}");
+    assert!(summary.faults.is_empty() && summary.is_sound(), "{summary}");
+    assert!(report.is_clean(), "{report}");
+}

@@ -1,11 +1,12 @@
 //! Terminals that live whole days against a host: they sign in, sell of every kind, settle, upload, sign off.
 
+use iso8583::SHIPPED;
 use sim::bench::Summary;
 use sim::issuer::{IssuerCounts, Script};
 
 use crate::floor::{Floor, load};
 
-const KINDS: &str = "[kinds]\npurchase = 30\nvoid = 8\nrefund = 6\nbalance-enquiry = 4\npre-authorisation = 10\n\
+pub(crate) const KINDS: &str = "[kinds]\npurchase = 30\nvoid = 8\nrefund = 6\nbalance-enquiry = 4\npre-authorisation = 10\n\
     pre-authorisation-void = 3\ncompletion = 4\ncompletion-void = 2\ncompletion-advice = 4\ninstalment = 5\n\
     instalment-void = 3\npoints = 5\npoints-void = 3\noffline-sale = 8\nadjustment = 4\ntip = 5\noffline-upload = 4\n\
     offline-refund = 2\nscript-result = 3\n";
@@ -152,7 +153,8 @@ async fn days_with_trouble_settle_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn loads_of_every_kind_agree_in_both_dialects() {
-    troubled("cup-pos", "").await;
-    troubled("iso87-ascii", "").await;
+async fn loads_of_every_kind_agree_in_every_dialect() {
+    for dialect in SHIPPED {
+        troubled(dialect, "").await;
+    }
 }

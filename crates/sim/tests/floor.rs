@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iso8583::Dialect;
+use iso8583::{Dialect, SHIPPED};
 use sim::bench::{Arrivals, BenchOptions, Live, Mix, Pace, Rates, Summary, run};
 use sim::issuer::{Issuer, IssuerCounts, IssuerOptions, Script};
 use sim::reconcile::{Ledgers, Report, SwitchRow, reconcile};
@@ -23,8 +23,11 @@ pub(crate) struct Ended {
 
 impl Floor {
     pub(crate) fn new(dialect: &str) -> Self {
-        let dialect = Arc::new(Dialect::shipped(dialect).expect("shipped"));
-        Self { dir: tempfile::tempdir().expect("a directory"), dialect }
+        Self::of(Dialect::shipped(dialect).expect("shipped"))
+    }
+
+    fn of(dialect: Dialect) -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory"), dialect: Arc::new(dialect) }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -71,7 +74,10 @@ impl Floor {
 
     /// So many sales, until all terminals know.
     pub(crate) async fn sell(&self, script: Script, sales: u64, mix: &str) -> Ended {
-        let issuer = self.issuer(script).await;
+        self.sell_to(self.issuer(script).await, sales, mix).await
+    }
+
+    pub(crate) async fn sell_to(&self, issuer: Issuer, sales: u64, mix: &str) -> Ended {
         let options = self.options(issuer.local_addr().to_string(), sales, mix);
         let summary = load(options).await;
         let counts = issuer.counts();
@@ -86,8 +92,8 @@ pub(crate) async fn load(options: BenchOptions) -> Summary {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sales_cross_and_reconcile_in_both_dialects_and_paces() {
-    for dialect in ["cup-pos", "iso87-ascii"] {
+async fn sales_cross_and_reconcile_in_every_dialect_and_both_paces() {
+    for dialect in SHIPPED {
         let floor = Floor::new(dialect);
         let Ended { summary, counts, report } =
             floor.sell(Script::approving(), 500, "balance_enquiries = 0.2").await;
@@ -105,5 +111,21 @@ async fn sales_cross_and_reconcile_in_both_dialects_and_paces() {
         assert!((0.25..3.0).contains(&summary.seconds), "{summary}");
         issuer.stop().await;
         assert!(floor.compare().is_clean());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_goes_on_after_what_its_dialect_cannot_hold() {
+    // No original fits in its 90: neither a void nor a reversal can be written.
+    let short = "base = \"iso87-ascii\"\n[fields]\n\
+                 90 = { name = \"Original\", content = \"n\", length = 20, privacy = \"open\" }";
+    for mix in ["[kinds]\npurchase = 1\nvoid = 1", "[faults]\nreverse = 0.5"] {
+        let floor = Floor::of(Dialect::parse("short", short).expect("a dialect"));
+        let Ended { summary, counts, .. } = floor.sell(Script::approving(), 40, mix).await;
+        let failed = summary.errors["not encoded"];
+        assert!(failed > 10 && summary.unknown == 0 && !summary.is_sound(), "{summary}");
+        let begun = if mix.contains("void") { 40 - failed } else { 40 };
+        assert_eq!((summary.sent, summary.approved), (begun, begun), "{summary}");
+        assert_eq!((counts.postings.charged, counts.received), (begun, begun));
     }
 }

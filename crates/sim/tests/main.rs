@@ -8,3 +8,4 @@ mod kinds;
 mod reconcile;
 mod reconcile_kinds;
 mod restart;
+mod rows;

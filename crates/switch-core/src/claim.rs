@@ -41,7 +41,8 @@ pub struct ClaimAsk {
     pub kinds: Arc<[Kind]>,
     /// What is taken of it.
     pub takes: Takes,
-    /// How many business days old it may be; none: as long as its batch is not settled.
+    /// How many business days old it may be; none: as long as its batch is not settled; zero: neither settled nor of another
+    /// day.
     pub days: Option<u16>,
     /// The authorisation code (38) that the request gives for it, if it gives one.
     pub authorisation: Option<[u8; 6]>,
@@ -160,8 +161,12 @@ fn is_approved(original: &OriginalFound) -> Result<(), Refusal> {
 fn is_of_age(ask: &ClaimAsk, original: &OriginalFound, core: &Core) -> Result<(), Refusal> {
     let row = &original.found.row;
     match ask.days {
-        None if original.settled && !core.has(Bug::SettledVoided) => {
+        None | Some(0) if original.settled && !core.has(Bug::SettledVoided) => {
             let words = format!("{} is settled, use a refund", row.id.rrn());
+            Err(Refusal::new(Cause::OriginalNotFound, words))
+        }
+        Some(0) if original.days_old > 0 => {
+            let words = format!("{} is of another business day, use a refund", row.id.rrn());
             Err(Refusal::new(Cause::OriginalNotFound, words))
         }
         Some(days) if original.days_old > u32::from(days) => {

@@ -331,7 +331,7 @@ impl Txn {
 
     /// Its reversal was answered, and is owed once nothing claims it.
     pub(crate) fn is_promised(&self) -> bool {
-        self.obligation.as_ref().is_some_and(crate::Obligation::is_promised)
+        self.obligation.as_ref().is_some_and(Obligation::is_promised)
     }
 
     /// The reversal is owed, and by this node.

@@ -1,21 +1,20 @@
 //! A terminal's message becomes an event for the engine, or a refusal that needs no engine.
 
 mod about;
+mod carried;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use iso8583::{Cause, Dialect, Kind, KindRow, Message};
+use iso8583::{Cause, Dialect, Kind, KindRow, Message, TlvIter};
 use store::Opening;
 use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
     batches::Verdict,
-    blob::{Packer, together},
-    config::IssuerSettings,
+    blob::together,
     counter::{Errand, errand},
     desk::{Desk, seal},
-    version,
 };
 
 /// What a terminal's message asks for.
@@ -110,6 +109,7 @@ impl Asker<'_> {
         };
         let terminal_key = self.desk.terminal_key(&whose.merchant, &whose.terminal);
         let key = Key::new(terminal_key, batch, stan, row.kind);
+        let Ok(chip) = self.chip() else { return Inquiry::Refuse(Cause::Format) };
         let mut room = ROOM;
         let expiry = self.message.text_in(14, &mut room);
         let Some(mut card) = seal(&self.desk.keys, &pan, expiry.as_deref(), key) else {
@@ -135,7 +135,9 @@ impl Asker<'_> {
         };
         let refusal =
             refusal.or_else(|| (belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
-        let carried = self.carried(row.kind, issuer.map(|issuer| &**issuer));
+        let Ok(carried) = self.carried(row.kind, issuer.map(|issuer| &**issuer), &chip) else {
+            return Inquiry::Refuse(Cause::Format);
+        };
         // The row outlives the message.
         let [merchant, terminal, sealed, carried] =
             together([&whose.merchant, &whose.terminal, &card.sealed, &carried]);
@@ -144,7 +146,7 @@ impl Asker<'_> {
             asked,
             key,
             kind: row.kind,
-            digest: self.digest(pan.expose()),
+            digest: self.digest(pan.expose(), &chip),
             refusal,
             issuer: issuer.map(|issuer| issuer.name.clone()),
             original,
@@ -221,7 +223,7 @@ impl Asker<'_> {
             currency: self.currency().unwrap_or(*b"000"),
             card: sealed.unwrap_or_default(),
             settled: self.desk.batches.is_closed(key.terminal(), batch),
-            carried: self.carried(row.kind, None),
+            carried: self.times().finish(),
         };
         Inquiry::Event(Event::Reversal(Box::new(request)), Some(key))
     }
@@ -268,13 +270,25 @@ impl Asker<'_> {
     fn currency(&self) -> Option<[u8; 3]> {
         let mut room = ROOM;
         let Some(text) = self.message.text_bytes(49, &mut room) else { return Some(*b"000") };
-        (*text).try_into().ok()
+        let code: [u8; 3] = (*text).try_into().ok()?;
+        code.iter().all(u8::is_ascii_digit).then_some(code)
+    }
+
+    /// Chip data (55) as bytes, whatever form the terminal has it in; empty where there is none.
+    ///
+    /// # Errors
+    /// It is text and not hexadecimal: [`Cause::Format`].
+    fn chip(&self) -> Result<Cow<'_, [u8]>, Cause> {
+        if !self.message.has(55) {
+            return Ok(Cow::Borrowed(&[]));
+        }
+        self.message.chip().ok_or(Cause::Format)
     }
 
     /// Elements 3, 4, 25, 49, the card's number, and of field 55 what changes with each use of the chip.
-    fn digest(&self, card: &str) -> Digest {
+    fn digest(&self, card: &str, chip: &[u8]) -> Digest {
         let tag = |wanted: &[u8]| {
-            let mut tags = self.message.tlv55();
+            let mut tags = TlvIter::new(chip);
             tags.find(|tlv| tlv.tag == wanted).map_or(&[][..], |tlv| tlv.value)
         };
         let mut rooms = [ROOM; 4];
@@ -290,76 +304,6 @@ impl Asker<'_> {
             tag(&[0x9F, 0x26]),
             tag(&[0x9F, 0x36]),
         ]))
-    }
-
-    /// What forwarding fixes and a reversal repeats, of the fields that name no card: 12 and 13 also for every answer to
-    /// the terminal.
-    fn carried(&self, kind: Kind, issuer: Option<&IssuerSettings>) -> Bytes {
-        let at = self.desk.directory.clock.at(self.wall);
-        let mut packer = Packer::new();
-        packer.put(12, at.time().as_bytes());
-        packer.put(13, at.date().as_bytes());
-        let Some(issuer) = issuer else { return packer.finish() };
-        let has = |number| issuer.dialect.field(number).is_some();
-        if version::is_1993(&issuer.dialect) {
-            packer.put(version::YEAR, at.year().as_bytes());
-        }
-        if let Some(code) = self.processing_code(kind, issuer) {
-            packer.put(3, &code);
-        }
-        if has(7) {
-            packer.put(7, at.transmission().as_bytes());
-        }
-        let acquirer = &self.desk.directory.acquirer;
-        if has(32) {
-            packer.put(32, acquirer.institution.as_bytes());
-        }
-        if has(33) {
-            packer.put(33, acquirer.forwarding.as_bytes());
-        }
-        self.carry_more(kind, issuer, &mut packer);
-        // A host of the same kind as the terminals gets the positional field too.
-        let positional = issuer.dialect.elements().type_code.map(|element| element.field);
-        for number in [Some(22), Some(23), Some(25), positional].into_iter().flatten() {
-            let mut room = ROOM;
-            let text = self.message.text_bytes(number, &mut room);
-            match text.filter(|_| has(number)) {
-                Some(text) if number == 22 && version::is_1993(self.dialect) => {
-                    packer.put(22, version::entry_mode(&text).as_bytes());
-                }
-                Some(text) if number == 25 && !version::is_1993(self.dialect) => {
-                    packer.put(25, self.condition(kind, issuer, &text));
-                }
-                Some(text) if number != 25 => packer.put(number, &text),
-                Some(_) | None => {}
-            }
-        }
-        if version::is_1993(self.dialect) {
-            packer.put(25, version::condition(kind).as_bytes());
-        }
-        packer.finish()
-    }
-
-    /// The host's own condition (25), where the terminal's is the usual one of the kind; another is passed on.
-    fn condition<'t>(&self, kind: Kind, issuer: &'t IssuerSettings, theirs: &'t [u8]) -> &'t [u8] {
-        let usual = |dialect: &'t Dialect| dialect.row(kind)?.condition.as_deref();
-        let is_usual = self.dialect.row(kind).and_then(|row| row.condition.as_deref());
-        match (is_usual.map(str::as_bytes), usual(&issuer.dialect)) {
-            (Some(of_kind), Some(ours)) if of_kind == theirs => ours.as_bytes(),
-            (Some(_) | None, Some(_) | None) => theirs,
-        }
-    }
-
-    /// The host's own code (first two digits), with the account types that the terminal named.
-    fn processing_code(&self, kind: Kind, issuer: &IssuerSettings) -> Option<[u8; 6]> {
-        let ours = issuer.dialect.row(kind)?.processing_code.as_deref()?;
-        let mut code: [u8; 6] = ours.as_bytes().try_into().ok()?;
-        let mut room = ROOM;
-        let theirs = self.message.text_bytes(3, &mut room).unwrap_or_default();
-        for (to, from) in code.iter_mut().zip(&*theirs).skip(2).take(4) {
-            *to = *from;
-        }
-        Some(code)
     }
 }
 

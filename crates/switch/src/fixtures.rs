@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use iso8583::{Dialect, Framing, Message, Mti};
+use iso8583::{Cause, Dialect, Framing, Kind, Message, Mti};
 use jiff::tz::TimeZone;
 use keystore::CardKeys;
 use switch_core::{
@@ -73,6 +73,8 @@ impl Fixtures {
         let route = RouteSettings { prefixes: vec!["62".to_owned()], issuer: "bank".into() };
         let merchant = MerchantSettings {
             id: "123456789012345".to_owned(),
+            name: Some("Example Store".to_owned()),
+            mcc: Some("5411".to_owned()),
             terminals: vec!["12345678".to_owned()],
             ..MerchantSettings::default()
         };
@@ -135,6 +137,90 @@ impl Fixtures {
         sale
     }
 
+    /// The sale as a terminal of this dialect sends it, changed and read from the wire.
+    pub(crate) fn sale_of(dialect: &str, change: impl FnOnce(&mut Message)) -> Message {
+        let dialect = Dialect::shipped(dialect).expect("shipped");
+        let mut sale = Self::sale();
+        if dialect.elements().type_code.is_none() {
+            sale.remove(60);
+        }
+        if dialect.version() == 1 {
+            sale.set_mti(Mti::parse("1200").expect("digits"));
+            for (number, text) in
+                [(12, "260101005319"), (22, "510101513001"), (24, "200"), (25, "1510")]
+            {
+                sale.set_text(number, text);
+            }
+        }
+        change(&mut sale);
+        let mut bytes = bytes::BytesMut::new();
+        sale.encode(&dialect, &mut bytes).expect("its dialect");
+        Message::decode(&dialect, bytes.freeze()).expect("sound")
+    }
+
+    /// A transaction of this kind, as a terminal of this dialect sends it.
+    pub(crate) fn of_kind(dialect: &str, kind: Kind) -> Message {
+        let of = Dialect::shipped(dialect).expect("shipped");
+        let row = of.row(kind).expect("a kind");
+        Self::sale_of(dialect, |message| {
+            message.set_mti(row.mti);
+            let network = of.elements().network_code.filter(|_| of.version() == 1);
+            let network = network.map(|element| element.field).zip(row.network_codes.first());
+            for (number, text) in [
+                row.processing_code.as_ref().map(|code| (3, code)),
+                row.condition.as_ref().map(|code| (25, code)),
+                network,
+            ]
+            .into_iter()
+            .flatten()
+            {
+                message.set_text(number, text);
+            }
+            message.set_text(37, "000000000007");
+            message.set_text(38, "A12345");
+            let at = if of.version() == 1 { 56 } else { 90 };
+            let mti = if of.version() == 1 { "1200" } else { "0200" };
+            let width = if of.version() == 1 { 34 } else { 42 };
+            if of.elements().type_code.is_some() {
+                let code = row.type_code.as_deref().unwrap_or("00");
+                message.set_text(60, &format!("{code}000007000"));
+                message.set_text(61, "000007000042");
+                return;
+            }
+            message.set_text(at, &format!("{:0<width$}", format!("{mti}000042")));
+        })
+    }
+
+    /// The message of a terminal of dialect `from`, as it reaches its host, and the row that is kept of it.
+    ///
+    /// # Errors
+    /// It is refused before anything is durable.
+    pub(crate) fn passed(
+        &self,
+        from: &str,
+        message: &Message,
+        issuer: &IssuerSettings,
+    ) -> Result<(Message, Row), Cause> {
+        let desk = self.desk(from, issuer);
+        let request = match Self::ask(&desk, message) {
+            Inquiry::Event(Event::Request(request), _)
+            | Inquiry::Look(Event::Request(request), _) => *request,
+            Inquiry::Refuse(cause) => return Err(cause),
+            other => panic!("a request expected, {other:?} found"),
+        };
+        let (kind, carried) = (request.kind, &request.carried);
+        let sent = issuer::request(issuer, &desk.directory, kind, ID, message, carried);
+        let sent = Self::read_by(issuer, &sent.expect("a kind"));
+        Ok((sent, Self::row_of(request)))
+    }
+
+    /// A message as the host reads it.
+    pub(crate) fn read_by(issuer: &IssuerSettings, message: &Message) -> Message {
+        let mut bytes = bytes::BytesMut::new();
+        message.encode(&issuer.dialect, &mut bytes).expect("its dialect");
+        Message::decode(&issuer.dialect, bytes.freeze()).expect("sound")
+    }
+
     pub(crate) fn ask(desk: &Desk, message: &Message) -> Inquiry {
         let asked = Asked {
             ask: AskId(1),
@@ -166,7 +252,10 @@ impl Fixtures {
 
     /// The row that is kept of the sale.
     pub(crate) fn row(&self, issuer: &IssuerSettings) -> Row {
-        let request = self.request(issuer);
+        Self::row_of(self.request(issuer))
+    }
+
+    fn row_of(request: Request) -> Row {
         Row {
             fixed: Arc::new(Fixed {
                 key: request.key,
@@ -190,7 +279,7 @@ impl Fixtures {
             version: 0,
             change: 0,
             state: RowState::TimedOut,
-            cause: iso8583::Cause::NoAnswer,
+            cause: Cause::NoAnswer,
             code: None,
             approved: 0,
             answer: bytes::Bytes::new(),

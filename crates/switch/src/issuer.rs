@@ -1,8 +1,8 @@
 //! Requests and reversals become an issuer's messages, and its answers become events.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use iso8583::{
-    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, from_hex, to_hex,
+    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, TlvIter, from_gbk,
 };
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
@@ -16,8 +16,9 @@ use crate::{
 
 /// What of the terminal's message goes on unchanged, where both dialects have it: PIN data among it, never stored.
 const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
-/// What was carried: what forwarding fixed, the plan of an instalment (62), and what names an original (38, 61, 90, or 56).
-const CARRIED: [u8; 14] = [3, 7, 12, 13, 22, 23, 25, 32, 33, 38, 56, 61, 62, 90];
+/// What was carried: what forwarding fixed, the plan of an instalment (62), what names an original (38, 61, 90, or 56), and of
+/// what is repeated the merchant (18, 26, 43).
+const CARRIED: [u8; 17] = [3, 7, 12, 13, 18, 22, 23, 25, 26, 32, 33, 38, 43, 56, 61, 62, 90];
 /// What of the issuer's answer is kept for the terminal.
 const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
 
@@ -47,18 +48,12 @@ pub(crate) fn request(
     }
     put_carried(dialect, &mut message, carried);
     put_numbers(&mut message, id);
-    let merchant = if has(18) || has(43) { terminal.text(42) } else { None };
-    if let Some(merchant) =
-        merchant.and_then(|id| directory.merchants.get(id.trim_end().as_bytes()))
-    {
-        if let Some(mcc) = merchant.mcc.as_deref().filter(|_| has(18)) {
-            message.set_text(18, mcc);
-        }
-        if let Some(name) = merchant.name.as_deref().filter(|_| has(43)) {
-            message.set_text(43, name);
-        }
+    for (number, text) in of_merchant(dialect, directory, terminal) {
+        message.set_text(number, text);
     }
-    put_chip(dialect, &mut message, terminal);
+    if let Some(chip) = terminal.chip() {
+        put_chip(dialect, &mut message, &chip);
+    }
     if version::is_1993(dialect) {
         version::to_1993(&mut message, carried);
         put_function(dialect, &mut message, row)?;
@@ -66,19 +61,39 @@ pub(crate) fn request(
     Some(message)
 }
 
-/// Chip data (55): as bytes, or as hexadecimal text where the host has it so.
-fn put_chip(dialect: &Dialect, message: &mut Message, terminal: &Message) {
-    if let Some(bytes) = terminal.binary(55) {
-        put_chip_bytes(dialect, message, &bytes);
+/// Category (18) and name (43) of the merchant that a message is from, where the host has fields for them.
+pub(crate) fn of_merchant<'d>(
+    dialect: &Dialect,
+    directory: &'d Directory,
+    terminal: &Message,
+) -> impl Iterator<Item = (u8, &'d str)> {
+    let wanted = [18, 43].map(|number| dialect.field(number).is_some());
+    let id = if wanted.contains(&true) { terminal.text(42) } else { None };
+    let merchant = id.and_then(|id| directory.merchants.get(id.trim_end().as_bytes()));
+    let [mcc, name] = [
+        merchant.and_then(|known| known.mcc.as_deref()),
+        merchant.and_then(|known| known.name.as_deref()),
+    ];
+    [(18, mcc), (43, name)]
+        .into_iter()
+        .zip(wanted)
+        .filter_map(|((number, text), wanted)| Some((number, text.filter(|_| wanted)?)))
+}
+
+/// Chip data (55), which is written as hexadecimal text where the host has it so.
+fn put_chip(dialect: &Dialect, message: &mut Message, bytes: &[u8]) {
+    if dialect.field(55).is_some() {
+        message.set_binary(55, bytes);
     }
 }
 
-fn put_chip_bytes(dialect: &Dialect, message: &mut Message, bytes: &[u8]) {
-    let Some(spec) = dialect.field(55) else { return };
+/// Whether this host can have such chip data; one that has no field for it gets none.
+pub(crate) fn takes_chip(issuer: &IssuerSettings, bytes: &[u8]) -> bool {
+    let Some(spec) = issuer.dialect.field(55) else { return true };
     if spec.content == Content::Binary {
-        message.set_binary(55, bytes);
+        spec.length.holds(bytes.len()) && (!spec.tlv || TlvIter::is_sound(bytes))
     } else {
-        message.set_text(55, &to_hex(bytes));
+        spec.length.holds(bytes.len() * 2)
     }
 }
 
@@ -86,12 +101,31 @@ fn put_carried(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
     let positional = dialect.elements().type_code.map(|element| element.field);
     for (number, value) in blob::fields(carried) {
         let known = CARRIED.contains(&number) || Some(number) == positional;
-        if let (true, true, Ok(text)) =
+        if number == 62 {
+            put_plan(dialect, message, value);
+        } else if let (true, true, Ok(text)) =
             (known, dialect.field(number).is_some(), std::str::from_utf8(value))
         {
             put_text(dialect, message, number, text);
         }
     }
+}
+
+/// A plan (62), as bytes or in the host's own characters. Whether those have it was asked before it was kept.
+fn put_plan(dialect: &Dialect, message: &mut Message, plan: &[u8]) {
+    let Some(spec) = dialect.field(62) else { return };
+    if spec.content == Content::Binary {
+        message.set_binary(62, plan);
+    } else if let Some(text) = from_gbk(plan) {
+        message.set_text(62, &text);
+    }
+}
+
+/// Whether this host can have such a plan.
+pub(crate) fn takes_plan(issuer: &IssuerSettings, plan: &[u8]) -> bool {
+    let mut probe = Message::new(Mti::ZERO);
+    put_plan(&issuer.dialect, &mut probe, plan);
+    probe.has(62) && probe.encode(&issuer.dialect, &mut BytesMut::new()).is_ok()
 }
 
 /// As bytes, where the host has the field so.
@@ -145,7 +179,7 @@ pub(crate) fn advice(
     put_carried(dialect, &mut message, &row.carried);
     put_row(keys, &mut message, row, kind.required.contains(&4));
     if let Some(chip) = blob::field(&row.carried, 55) {
-        put_chip_bytes(dialect, &mut message, chip);
+        put_chip(dialect, &mut message, chip);
     }
     if version::is_1993(dialect) {
         version::to_1993(&mut message, &row.carried);
@@ -361,13 +395,7 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
     let mut packer = Packer::new();
     for number in KEPT {
         if number == 55 {
-            let text = dialect.field(55).is_some_and(|spec| spec.content != Content::Binary);
-            let chip = if text {
-                message.text(55).and_then(|text| from_hex(text.trim_end().as_bytes()))
-            } else {
-                message.binary(55).map(std::borrow::Cow::into_owned)
-            };
-            if let Some(chip) = chip.filter(|chip| !chip.is_empty()) {
+            if let Some(chip) = message.chip().filter(|chip| !chip.is_empty()) {
                 packer.put(55, &chip);
             }
             continue;
@@ -384,115 +412,4 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::Fixtures;
-
-    /// A sale of a terminal, forwarded and answered; `change` alters the answer.
-    fn answered(fixtures: &Fixtures, change: impl FnOnce(&mut Message)) -> FromIssuer {
-        let issuer = Fixtures::issuer("iso87-ascii");
-        let mut answer = fixtures.forwarded(&issuer);
-        answer.set_mti(answer.mti().response());
-        answer.set_text(39, "00");
-        answer.set_text(38, "A12345");
-        change(&mut answer);
-        read(&issuer, &fixtures.keys, &answer)
-    }
-
-    #[test]
-    fn answers_are_matched_by_class_stan_and_rrn() {
-        type Change = fn(&mut Message);
-        let cases: [(&str, Change); 7] = [
-            ("answer of 1234567", |_| {}),
-            ("answer to reversal of 1234567", |m| m.set_mti(Mti::parse("0410").expect("digits"))),
-            ("stray stan", |m| m.set_text(11, "234568")),
-            ("stray rrn", |m| m.set_text(37, "ABCDEFGHIJKL")),
-            ("stray code", |m| m.remove(39)),
-            ("stray request", |m| m.set_mti(Mti::parse("0200").expect("digits"))),
-            ("network 234567 true", |m| m.set_mti(Mti::parse("0810").expect("digits"))),
-        ];
-        let fixtures = Fixtures::new();
-        for (expected, change) in cases {
-            let found = match answered(&fixtures, change) {
-                FromIssuer::Answer(answer) if answer.to_reversal => {
-                    format!("answer to reversal of {}", answer.id.0)
-                }
-                FromIssuer::Answer(answer) => format!("answer of {}", answer.id.0),
-                FromIssuer::Network(stan, approves) => format!("network {stan} {approves}"),
-                FromIssuer::Asked => "asked".to_owned(),
-                FromIssuer::Stray(why) => format!("stray {why}"),
-            };
-            assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn codes_mean_what_the_dialect_says_and_another_card_shows() {
-        let fixtures = Fixtures::new();
-        for (code, approves, partial) in
-            [("00", true, false), ("10", true, true), ("11", true, false), ("51", false, false)]
-        {
-            let FromIssuer::Answer(answer) = answered(&fixtures, |m| m.set_text(39, code)) else {
-                panic!("an answer")
-            };
-            assert_eq!((answer.approves, answer.partial), (approves, partial), "{code}");
-        }
-        let FromIssuer::Answer(answer) = answered(&fixtures, |m| m.set_text(2, "6200000000000005"))
-        else {
-            panic!("an answer")
-        };
-        assert_ne!(answer.card_hash, Some(fixtures.card_hash()));
-        let FromIssuer::Answer(answer) = answered(&fixtures, |_| {}) else { panic!("an answer") };
-        assert_eq!(answer.card_hash, Some(fixtures.card_hash()));
-    }
-
-    #[test]
-    fn a_reversal_repeats_what_was_forwarded_in_either_dialect() {
-        let fixtures = Fixtures::new();
-        for (dialect, same, own) in [
-            (
-                "iso87-ascii",
-                &[2, 3, 4, 7, 11, 12, 13, 14, 22, 25, 32, 37, 41, 42, 49][..],
-                &[39, 90][..],
-            ),
-            ("cup-pos", &[2, 3, 4, 11, 12, 13, 14, 22, 25, 32, 37, 41, 42, 49, 60], &[39, 61]),
-        ] {
-            let issuer = Fixtures::issuer(dialect);
-            let original = fixtures.forwarded(&issuer);
-            let row = fixtures.row(&issuer);
-            let reversal = reversal(&issuer, &fixtures.keys, &row, false).expect("made");
-            for &number in same {
-                assert!(original.has(number), "{dialect} {number}");
-                let bare = |m: &Message| m.text(number).map(|text| text.trim_end().to_owned());
-                assert_eq!(bare(&reversal), bare(&original), "{dialect} {number}");
-            }
-            let mut numbers: Vec<u8> = [same, own].concat();
-            numbers.sort_unstable();
-            assert_eq!(reversal.fields().collect::<Vec<_>>(), numbers, "{dialect}");
-            frame(&issuer, &reversal);
-            let repeat = super::reversal(&issuer, &fixtures.keys, &row, true).expect("made");
-            assert_eq!((reversal.mti().as_str(), repeat.mti().as_str()), ("0400", "0401"));
-        }
-    }
-
-    /// It can be written.
-    fn frame(issuer: &IssuerSettings, message: &Message) {
-        message.to_frame(&issuer.dialect, issuer.framing).expect("encodes");
-    }
-
-    #[test]
-    fn network_management_is_written_in_either_dialect() {
-        for (dialect, what, field, code) in [
-            ("iso87-ascii", NetworkMessage::SignOn, 70, "001"),
-            ("iso87-ascii", NetworkMessage::Echo, 70, "301"),
-            ("cup-pos", NetworkMessage::Echo, 60, "00000000301"),
-        ] {
-            let issuer = Fixtures::issuer(dialect);
-            let message =
-                network(&issuer, &Fixtures::directory(), what, 7, Wall(0)).expect("a kind");
-            assert_eq!(message.text(field).as_deref(), Some(code), "{dialect}");
-            assert_eq!(message.text(11).as_deref(), Some("000007"));
-            frame(&issuer, &message);
-        }
-    }
-}
+mod tests;

@@ -34,7 +34,7 @@ mod start;
 mod telemetry;
 mod version;
 
-pub use counter::{Parameters, ParametersError};
+pub use counter::{Parameters, ParametersError, ParametersFault};
 pub use driver::Fatal;
 pub use routes::Routes;
 pub use running::{EndError, ReloadError, Running, Watch};

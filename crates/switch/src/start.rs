@@ -255,7 +255,9 @@ pub(crate) struct Behind<'a> {
 
 /// The files that terminals fetch, read anew.
 pub(crate) fn parameters(settings: &Settings) -> Result<Option<Arc<Parameters>>, ParametersError> {
-    settings.parameters.as_deref().map(|dir| Parameters::load(dir).map(Arc::new)).transpose()
+    let dialects: Vec<_> = settings.listeners.iter().map(|listener| &*listener.dialect).collect();
+    let load = |dir| Parameters::load(dir, &dialects).map(Arc::new);
+    settings.parameters.as_deref().map(load).transpose()
 }
 
 /// What stands behind each port, in the order of the settings.

@@ -33,9 +33,9 @@ fn text_or<'a>(text: &'a str, other: &'a str) -> &'a str {
 /// Turns a request or a reversal with elements of the 1987 version into one of the 1993 version.
 pub(crate) fn to_1993(message: &mut Message, carried: &[u8]) {
     message.set_text(12, &carried_time(carried));
-    let mode = blob::text(carried, 22).map(|mode| data_code(mode, message.has(52)));
-    if let Some(code) = mode {
-        message.set_text(22, &code);
+    // What was kept before it was kept in the host's version.
+    if let Some(mode) = blob::text(carried, 22).filter(|mode| mode.len() == 3) {
+        message.set_text(22, &data_code(mode, message.has(52)));
     }
     let mcc = message.text(18).map(std::borrow::Cow::into_owned);
     if let Some(mcc) = mcc.filter(|_| !message.has(26)) {
@@ -47,7 +47,7 @@ pub(crate) fn to_1993(message: &mut Message, carried: &[u8]) {
 }
 
 /// Entry mode and PIN capability (n3) as the point of service data code (an12).
-fn data_code(mode: &str, with_pin: bool) -> String {
+pub(crate) fn data_code(mode: &str, with_pin: bool) -> String {
     let (entry, pin) = mode.split_at_checked(2).unwrap_or(("00", ""));
     let input = match entry {
         "01" => '6',
@@ -149,11 +149,12 @@ mod tests {
     #[test]
     fn what_the_versions_have_otherwise_is_turned() {
         let mut packer = Packer::new();
-        for (number, text) in [(YEAR, "26"), (12, "224516"), (13, "1125"), (22, "051")] {
+        for (number, text) in [(YEAR, "26"), (12, "224516"), (13, "1125")] {
             packer.put(number, text.as_bytes());
         }
         let mut message = Message::new(Mti::parse("1200").expect("digits"));
-        for (number, text) in [(12, "224516"), (13, "1125"), (18, "5411"), (22, "051"), (25, "00")]
+        for (number, text) in
+            [(12, "224516"), (13, "1125"), (18, "5411"), (22, "510101500001"), (25, "00")]
         {
             message.set_text(number, text);
         }
@@ -181,6 +182,7 @@ mod tests {
             (&forwarded, 12, "260101005319"),
             (&forwarded, 22, "510101500001"),
             (&forwarded, 24, "200"),
+            (&reversal, 22, "510101500001"),
             (&reversal, 24, "400"),
             (&reversal, 25, "4021"),
             (&reversal, 56, "12002345672601010053190812345678"),
@@ -194,6 +196,11 @@ mod tests {
         for message in [&forwarded, &reversal] {
             message.to_frame(&issuer.dialect, issuer.framing).expect("encodes");
         }
+        let with_pin = Fixtures::sale_of("cup-pos", |sale| sale.set_binary(52, &[7; 8]));
+        let (sent, row) = fixtures.passed("cup-pos", &with_pin, &issuer).expect("sound");
+        let back = issuer::reversal(&issuer, &fixtures.keys, &row, false).expect("made");
+        assert_eq!(sent.text(22).as_deref(), Some("510101513001"));
+        assert_eq!(back.text(22), sent.text(22));
         let original = issuer.dialect.original_kind_of(&reversal).map(|row| row.kind);
         assert_eq!(original, Some(Kind::Purchase));
     }
@@ -254,7 +261,7 @@ mod tests {
             ("iso87-ascii", [(12, "005319"), (13, "0101"), (22, "051"), (25, "00")]),
             (
                 "iso93-ascii",
-                [(12, "260101005319"), (22, "510101500001"), (24, "200"), (26, "5411")],
+                [(12, "260101005319"), (22, "510101513001"), (24, "200"), (26, "5411")],
             ),
         ] {
             let issuer = Fixtures::issuer(dialect);

@@ -120,11 +120,13 @@ impl World {
         if row.card.hash != [sale.card; 16] {
             return Verdict::Refused("14");
         }
-        if ask.days.is_none() && self.store.settled.contains(&row.id) {
+        if ask.days.is_none_or(|days| days == 0) && self.store.settled.contains(&row.id) {
             return Verdict::Refused("25");
         }
-        if ask.days.is_some_and(|days| self.store.today.0 - row.day.0 > i32::from(days)) {
-            return Verdict::Refused("22");
+        if let Some(days) = ask.days
+            && self.store.today.0 - row.day.0 > i32::from(days)
+        {
+            return Verdict::Refused(if days == 0 { "25" } else { "22" });
         }
         let (standing, open) = self.claims_on(row.id);
         if open.is_some() || self.store.claim_undone(row.id) {

@@ -8,7 +8,7 @@ use crate::{cli::ConfigFile, config::Config, output::say};
 
 /// Migrates, and says so. Idempotent.
 pub(crate) async fn run(options: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&options.config)?;
+    let config = Config::load_for_store(&options.config)?;
     let store = Store::open(&store_config(&config)).await?;
     store.migrate().await?;
     store.check_version().await?;

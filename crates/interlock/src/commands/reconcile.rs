@@ -15,7 +15,7 @@ const PAGE: u32 = 5_000;
 
 /// Compares, prints what was found, and ends with 1 if there is a difference.
 pub(crate) async fn run(options: &Reconcile) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&options.config)?;
+    let config = Config::load_for_store(&options.config)?;
     let store = Store::open(&store_config(&config)).await?;
     let rows = switch_rows(&store).await?;
     let ledgers = Ledgers { terminals: options.terminal.clone(), issuers: options.issuer.clone() };

@@ -14,7 +14,7 @@ use crate::{
 
 /// Closes the cases, and says so. A second time is an error that changes nothing.
 pub(crate) async fn run(options: &Resolve) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&options.file.config)?;
+    let config = Config::load_for_store(&options.file.config)?;
     let store = Store::open(&store_config(&config)).await?;
     store.check_version().await?;
     let how = match options.how {

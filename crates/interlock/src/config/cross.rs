@@ -30,7 +30,23 @@ pub(crate) fn check(settings: &Settings, source: &Source) {
         check_issuer(source, at, issuer);
     }
     check_timers(source, listeners, issuers);
+    check_window(source, settings);
     check_routes(source, settings);
+}
+
+/// A copy of a request is looked for in the horizon only (M7).
+fn check_window(source: &Source, settings: &Settings) {
+    let day = &settings.day.0;
+    let (window, overlap) = (day.repeat_window.0, day.overlap.0);
+    if window > overlap
+        && !source.is_faulty("day.overlap")
+        && !source.is_faulty("day.repeat_window")
+    {
+        let words = format!(
+            "{overlap:?} is less than day.repeat_window, {window:?}; expected at least that: copies are not looked for beyond it"
+        );
+        source.fault("day.overlap", words);
+    }
 }
 
 /// The address of a listener, or nothing where the system chooses the port.

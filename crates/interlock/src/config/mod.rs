@@ -4,6 +4,7 @@ mod convert;
 mod cross;
 pub(crate) mod dialects;
 mod fault;
+mod parameters;
 mod places;
 pub(crate) mod reference;
 mod reserved;
@@ -40,24 +41,39 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads and checks `file` under the environment of this process.
+    /// Reads and checks `file`, and the files that it names, under the environment of this process.
+    ///
+    /// # Errors
+    /// All faults of the files.
+    pub(crate) fn load(file: &Path) -> Result<Self, Faults> {
+        Self::parse(file, &read(file)?, std::env::vars())
+    }
+
+    /// As [`load`](Self::load), for a command that needs only the store: dialects, and what terminals fetch, are not read.
     ///
     /// # Errors
     /// All faults of the file.
-    pub(crate) fn load(file: &Path) -> Result<Self, Faults> {
-        let text = fs::read_to_string(file)
-            .map_err(|error| Faults::one(file, "", format!("cannot be read: {error}")))?;
-        Self::parse(file, &text, std::env::vars())
+    pub(crate) fn load_for_store(file: &Path) -> Result<Self, Faults> {
+        Self::checked(file, &read(file)?, std::env::vars(), Others::Ignored)
     }
 
-    /// Checks `text` as the content of `file`, under `environment`.
+    /// Checks `text` as the content of `file`, under `environment`, and the files that it names.
     ///
     /// # Errors
-    /// All faults of the text.
+    /// All faults of the text and the files.
     pub(crate) fn parse(
         file: &Path,
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Faults> {
+        Self::checked(file, text, environment, Others::Read)
+    }
+
+    fn checked(
+        file: &Path,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        others: Others,
     ) -> Result<Self, Faults> {
         let directory = match file.parent() {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -66,16 +82,14 @@ impl Config {
         let source = Source::new(file, text, environment)?;
         let settings = Settings::read(&source, "", &source.root);
         cross::check(&settings, &source);
-        let dialects = dialects::load(&settings, &directory, &source);
-        if let Some(dir) = &settings.parameters.0.dir.0
-            && !source.is_faulty("parameters.dir")
-            && let Err(error) = switch::Parameters::load(&directory.join(&dir.0))
-        {
-            source.fault(
-                "parameters.dir",
-                format!("{error}; expected a directory with parameters.toml"),
-            );
-        }
+        let dialects = match others {
+            Others::Ignored => dialects::Dialects::new(),
+            Others::Read => {
+                let dialects = dialects::load(&settings, &directory, &source);
+                parameters::check(&settings, &directory, &dialects, &source);
+                dialects
+            }
+        };
         source.finish(file)?;
         Ok(Self { settings, dialects, directory, file: file.to_owned() })
     }
@@ -106,6 +120,18 @@ impl Config {
     pub(crate) fn key_file(&self) -> PathBuf {
         self.directory.join(&self.settings.card_data.0.key_file.0)
     }
+}
+
+/// The files that a configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Read,
+    Ignored,
+}
+
+fn read(file: &Path) -> Result<String, Faults> {
+    fs::read_to_string(file)
+        .map_err(|error| Faults::one(file, "", format!("cannot be read: {error}")))
 }
 
 #[cfg(test)]

@@ -49,6 +49,40 @@ fn what_terminals_fetch_is_read_with_the_file() {
 }
 
 #[test]
+fn all_faults_of_what_terminals_fetch_come_with_those_of_the_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let index = "[[file]]\nname = \"keys\"\nrecords = \"keys.hex\"\nfetch = [\"36\"]\nend = [\"301\"]\nrequirement = 1\n";
+    for (name, text) in [("parameters.toml", index), ("keys.hex", "AA\nx\n")] {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let path = dir.path().display();
+    let text = format!("[parameters]\ndir = \"{path}\"\n[node]\nid = \"a b\"\n{GOOD}");
+    let found = faults(&text, &[]);
+    let lines: Vec<_> = found.lines().collect();
+    assert_eq!(lines.len(), 4, "{found}");
+    for (line, place) in lines.iter().zip([
+        "x.toml:4: node.id: ".to_owned(),
+        format!("{path}/keys.hex:2: not hex; expected "),
+        format!("{path}/parameters.toml:4: file[0].fetch[0]: \"36\" is no network code; expected three digits"),
+        format!("{path}/parameters.toml:5: file[0].end[0]: no terminal fetches by \"301\"; expected one of "),
+    ]) {
+        assert!(line.starts_with(&place), "{line}\n{place}");
+    }
+}
+
+#[test]
+fn a_command_that_needs_only_the_store_reads_no_other_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("x.toml");
+    let text = format!("[parameters]\ndir = \"nowhere\"\n{GOOD}").replace("cup-pos", "none");
+    std::fs::write(&file, &text).expect("written");
+    assert_eq!(Config::load(&file).expect_err("two faults").len(), 2);
+    Config::load_for_store(&file).expect("good");
+    std::fs::write(&file, text.replace("[[issuer]]", "[[issuer]]\nx = 1")).expect("written");
+    assert_eq!(Config::load_for_store(&file).expect_err("a fault").len(), 1);
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     let environment = [
         ("INTERLOCK__STORE__URL", "postgres://u@h/d"),

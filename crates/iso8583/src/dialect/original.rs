@@ -74,7 +74,7 @@ pub struct OriginalRule {
     pub named_by: NamedBy,
     /// What it takes of it.
     pub takes: Takes,
-    /// How many days old the original may be; none: as long as its batch is open.
+    /// How many business days old the original may be, 0 for one of the same day; none: as long as its batch is open.
     pub days: Option<u16>,
 }
 
@@ -130,7 +130,7 @@ pub(super) fn original(section: &mut Section, faults: &mut Faults) -> Option<Ori
     {
         faults.add(section.key("percent"), "has a meaning only with \"whole\" and \"total\"");
     }
-    let days = section.number("days", 1..=366, faults);
+    let days = section.number("days", 0..=366, faults);
     for (name, there) in
         [("kinds", kinds.is_some()), ("named_by", named_by.is_some()), ("takes", takes.is_some())]
     {
@@ -140,4 +140,38 @@ pub(super) fn original(section: &mut Section, faults: &mut Faults) -> Option<Ori
     }
     section.end(faults);
     Some(OriginalRule { kinds: kinds?, named_by: named_by?, takes: takes?, days })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{Dialect, SHIPPED};
+
+    #[test]
+    fn a_void_is_of_the_same_day() {
+        for name in SHIPPED {
+            let dialect = Dialect::shipped(name).expect("shipped");
+            for kind in [Kind::Void, Kind::CompletionVoid, Kind::InstalmentVoid, Kind::PointsVoid] {
+                let rule = dialect.row(kind).and_then(|row| row.original.as_ref());
+                assert_eq!(rule.map(|rule| rule.days), Some(Some(0)), "{name} {}", kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn days_are_none_to_a_year() {
+        let row = |days: u16| {
+            let text = format!(
+                "base = \"iso87-ascii\"\n[[kind]]\nkind = \"void\"\nmti = \"0200\"\n\
+                 original = {{ kinds = [\"purchase\"], named_by = \"trace\", takes = \"equal\", days = {days} }}"
+            );
+            Dialect::parse("x", &text)
+                .map(|dialect| dialect.row(Kind::Void).and_then(|row| row.original.as_ref()?.days))
+        };
+        for days in [0, 1, 366] {
+            assert_eq!(row(days), Ok(Some(days)));
+        }
+        let error = row(367).expect_err("too many").to_string();
+        assert!(error.contains("original.days: a whole number from 0 to 366 expected"), "{error}");
+    }
 }

@@ -104,6 +104,12 @@ pub fn card_numbers(of: &Mix) -> Result<Vec<Pan>, ValueError> {
     (0..of.cards).map(|index| Card::new(of, index, 0).map(|card| card.pan)).collect()
 }
 
+/// Whether card numbers can begin with it: 1 to 11 digits.
+#[must_use]
+pub fn is_prefix(text: &str) -> bool {
+    (1..=11).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The digit that completes a card number.
 fn check_digit(digits: &str) -> char {
     let sum: u32 = digits

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use iso8583::{EncodeError, Framing, Kind, Message, NamedBy};
 
 use super::cards::{Card, EXPIRY};
-use super::requests::{Blanks, Requests, mti};
+use super::requests::{Blanks, Requests};
 use super::till::Origin;
 
 /// One online transaction in an upload (48).
@@ -57,7 +57,7 @@ impl Requests {
     fn name(&self, kind: Kind, origin: &Origin, message: &mut Message) {
         let row = self.dialect.row(kind);
         let Some(rule) = row.and_then(|row| row.original.as_ref()) else { return };
-        let Blanks { batch, stan, date, time, .. } = origin.blanks;
+        let Blanks { batch, stan, .. } = origin.blanks;
         if rule.named_by != NamedBy::Authorisation && !origin.rrn.is_empty() {
             message.set_text(37, origin.rrn.as_str());
         }
@@ -73,10 +73,7 @@ impl Requests {
             };
             message.set_text(61, &text);
         }
-        if elements.original_elements.is_some() {
-            let original = self.dialect.row(origin.kind).map_or_else(|| mti("0200"), |row| row.mti);
-            message.set_text(90, &format!("{original}{stan:06}{date:04}{time:06}{:022}", 0));
-        }
+        self.set_original_elements(message, origin.kind, origin.blanks);
     }
 
     /// The framed message of a kind that is about a terminal's day; nothing where the dialect has none.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::cards::is_prefix;
 use super::kinds::{Day, Kinds};
 use crate::duration;
 
@@ -261,9 +262,6 @@ impl Mix {
                 found.push(fault.to_owned());
             }
         };
-        let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
-            lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-        };
         let part = |probability: f64| (0.0..=1.0).contains(&probability);
         check(self.terminals != Some(0), "terminals: expected a number from 1");
         let last = u64::from(self.first_terminal)
@@ -276,11 +274,11 @@ impl Mix {
         check(merchant, "merchant: expected 1 to 15 ASCII characters");
         check((1..=1_000_000).contains(&self.cards), "cards: expected a number from 1 to 1000000");
         check(
-            !self.card_prefixes.is_empty()
-                && self.card_prefixes.iter().all(|prefix| digits(prefix, 1..=8)),
-            "card_prefixes: expected texts of 1 to 8 digits, at least one",
+            !self.card_prefixes.is_empty() && self.card_prefixes.iter().all(|text| is_prefix(text)),
+            "card_prefixes: expected texts of 1 to 11 digits, at least one",
         );
-        check(digits(&self.currency, 3..=3), "currency: expected three digits");
+        let digits = self.currency.bytes().all(|byte| byte.is_ascii_digit());
+        check(digits && self.currency.len() == 3, "currency: expected three digits");
         check(!self.timeout.is_zero(), "timeout: expected more than 0");
         check(self.reversal_tries >= 1, "reversal_tries: expected a number from 1");
         check(part(self.balance_enquiries), "balance_enquiries: expected a number from 0 to 1");
@@ -288,8 +286,8 @@ impl Mix {
             self.kinds.is_sound() && (self.kinds.is_empty() || self.balance_enquiries == 0.0),
             "kinds: expected weights of kinds of transaction by their names, one above 0, and no balance_enquiries",
         );
-        let foreign = self.foreign_prefixes.iter().all(|prefix| digits(prefix, 1..=8));
-        check(foreign, "foreign_prefixes: expected texts of 1 to 8 digits");
+        let foreign = self.foreign_prefixes.iter().all(|text| is_prefix(text));
+        check(foreign, "foreign_prefixes: expected texts of 1 to 11 digits");
         let day = self.day.as_ref();
         check(
             day.is_none_or(|day| day.days >= 1 && part(day.planted)),
@@ -349,6 +347,25 @@ mod tests {
         assert_eq!((mix.cards, mix.timeout), (5, Duration::from_secs(3)));
         assert_eq!((mix.amounts.step, mix.faults.vanish), (100, 0.2));
         assert_eq!(Mix::from_toml("").expect("empty"), Mix::default());
+    }
+
+    #[test]
+    fn what_card_numbers_begin_with_is_1_to_11_digits() {
+        for (prefixes, good) in [
+            (r#"["6"]"#, true),
+            (r#"["62", "12345678901"]"#, true),
+            (r#"["62", ""]"#, false),
+            (r#"["123456789012"]"#, false),
+            (r#"["+62"]"#, false),
+        ] {
+            for key in ["card_prefixes", "foreign_prefixes"] {
+                let mix = Mix::from_toml(&format!("{key} = {prefixes}"));
+                assert_eq!(mix.is_ok(), good, "{key} = {prefixes}");
+            }
+        }
+        let mix = Mix { card_prefixes: vec!["12345678901".to_owned()], ..Mix::default() };
+        let cards = super::super::card_numbers(&mix).expect("card numbers");
+        assert!(cards.iter().all(|pan| pan.expose().len() == 16));
     }
 
     #[test]

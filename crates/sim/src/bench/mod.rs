@@ -22,7 +22,7 @@ mod terminal;
 mod till;
 mod watch;
 
-pub use cards::card_numbers;
+pub use cards::{card_numbers, is_prefix};
 pub use kinds::{Day, Kinds};
 pub use mix::{Amounts, Entry, Faults, Keep, Mix, MixError};
 pub use options::{BenchOptions, Pace, Progress};

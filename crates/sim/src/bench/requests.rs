@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry as Slot;
 
 use bytes::{BufMut, BytesMut};
 use iso8583::{Dialect, EncodeError, Framing, Kind, KindRow, Message, Mti, OnSilence};
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::cards::{Card, EXPIRY};
 use super::mix::Mix;
@@ -50,6 +51,8 @@ pub(super) struct Requests {
     merchant: String,
     pub(super) currency: String,
     partial: bool,
+    /// Two digits: that of the run's start, so that an original is named as it was sent.
+    year: i16,
     templates: HashMap<(Kind, usize), Template>,
 }
 
@@ -61,6 +64,7 @@ impl Requests {
             merchant: mix.merchant.clone(),
             currency: mix.currency.clone(),
             partial: mix.partial,
+            year: Timestamp::now().to_zoned(TimeZone::UTC).year() % 100,
             templates: HashMap::new(),
         }
     }
@@ -192,7 +196,7 @@ impl Requests {
             let Blanks { date, time, .. } = blanks;
             message.set_text(7, &format!("{date:04}{time:06}"));
             if self.is_1993() {
-                message.set_text(12, &local_time(blanks));
+                message.set_text(12, &self.local_time(blanks));
             } else {
                 message.set_text(12, &format!("{time:06}"));
                 message.set_text(13, &format!("{date:04}"));
@@ -242,27 +246,31 @@ impl Requests {
             message.set_text(39, reason);
         }
         self.set_common(&mut message, blanks, row);
-        let elements = self.dialect.elements();
-        if elements.original_stan.is_some() {
+        if self.dialect.elements().original_stan.is_some() {
             message.set_text(61, &format!("{:06}{:06}", blanks.batch, blanks.stan));
         }
-        if let Some(at) = elements.original_elements {
-            let original = row.map_or_else(|| mti("0200"), |row| row.mti);
-            let Blanks { stan, date, time, .. } = blanks;
-            let text = if later {
-                format!("{original}{stan:06}{}00", local_time(blanks))
-            } else {
-                format!("{original}{stan:06}{date:04}{time:06}{:022}", 0)
-            };
-            message.set_text(at.field, &text);
-        }
+        self.set_original_elements(&mut message, kind, blanks);
         self.encode(&message)
     }
-}
 
-/// Date and time of the transaction (12) as the 1993 version has them, `YYMMDDhhmmss`.
-fn local_time(Blanks { date, time, .. }: Blanks) -> String {
-    format!("{}{date:04}{time:06}", jiff::Timestamp::now().strftime("%y"))
+    /// Names an original by its data elements, where the dialect has them: message type, trace number, date and time
+    /// (90, or 56 in the 1993 version). A terminal knows no institutions.
+    pub(super) fn set_original_elements(&self, message: &mut Message, kind: Kind, blanks: Blanks) {
+        let Some(at) = self.dialect.elements().original_elements else { return };
+        let original = self.dialect.row(kind).map_or_else(|| mti("0200"), |row| row.mti);
+        let Blanks { stan, date, time, .. } = blanks;
+        let text = if self.is_1993() {
+            format!("{original}{stan:06}{}00", self.local_time(blanks))
+        } else {
+            format!("{original}{stan:06}{date:04}{time:06}{:022}", 0)
+        };
+        message.set_text(at.field, &text);
+    }
+
+    /// Date and time of the transaction (12) as the 1993 version has them, `YYMMDDhhmmss`.
+    fn local_time(&self, Blanks { date, time, .. }: Blanks) -> String {
+        format!("{:02}{date:04}{time:06}", self.year)
+    }
 }
 
 /// A message type that is written in this crate.

@@ -236,8 +236,7 @@ impl Terminal {
             reason: "98",
         };
         if let Err(error) = self.write_request(floor) {
-            tracing::error!(%error, "a request cannot be written in this dialect");
-            floor.stats.borrow_mut().error("not encoded");
+            self.not_encoded(&error, turn);
             return;
         }
         floor.stats.borrow_mut().sent += 1;
@@ -349,6 +348,15 @@ impl Terminal {
         }
     }
 
+    /// A message cannot be written in this dialect: the next transaction follows after a pause, as it may fail too.
+    fn not_encoded(&mut self, error: &EncodeError, turn: &Turn<'_>) {
+        tracing::error!(%error, "a message cannot be written in this dialect");
+        turn.floor.stats.borrow_mut().error("not encoded");
+        self.wanted = None;
+        self.state = State::Thinking;
+        self.deadline = Some(turn.now + PAUSE);
+    }
+
     fn unanswered(&self, floor: &Floor) {
         Live::add(&floor.live.unanswered);
         floor.stats.borrow_mut().error("unanswered");
@@ -376,8 +384,8 @@ impl Terminal {
         match floor.requests.borrow().reversal(kind, card, blanks, reason) {
             Ok(frame) => self.reversal = frame,
             Err(error) => {
-                tracing::error!(%error, "a reversal cannot be written in this dialect");
-                floor.stats.borrow_mut().error("not encoded");
+                self.not_encoded(&error, turn);
+                return;
             }
         }
         Live::add(&floor.live.reversals);

@@ -147,7 +147,7 @@ impl Till {
 
 /// Whether a line may be the original of something that asks for this.
 fn fits(rule: &OriginalRule, line: &Done, batch: u64) -> bool {
-    let open = rule.days.is_some() || line.blanks.batch == batch;
+    let open = rule.days.is_some_and(|days| days > 0) || line.blanks.batch == batch;
     let left = match rule.takes {
         Takes::Equal | Takes::Whole { .. } => line.taken == 0,
         Takes::Part => line.left() > 0,

@@ -42,7 +42,7 @@ pub(super) struct Entry {
     pub(super) code: Code,
     pub(super) approval: u32,
     pub(super) mti: Text<4>,
-    pub(super) sent: Text<10>,
+    pub(super) sent: Text<12>,
     pub(super) rrn: Text<12>,
     pub(super) stan: Text<12>,
     pub(super) batch: Text<6>,
@@ -233,7 +233,7 @@ fn terminal(numbered: bool, terminal: &Text<16>) -> Text<16> {
     if numbered { Text::default() } else { *terminal }
 }
 
-fn elements_name(stan: Text<12>, sent: Text<10>, terminal: Text<16>) -> u64 {
+fn elements_name(stan: Text<12>, sent: Text<12>, terminal: Text<16>) -> u64 {
     name(1, [stan.as_str(), sent.as_str(), terminal.as_str()])
 }
 

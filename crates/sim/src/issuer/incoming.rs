@@ -13,8 +13,8 @@ pub(super) type Key = Text<48>;
 pub(super) enum Named {
     /// Not at all.
     Nothing,
-    /// By message type, trace number, and transmission date and time, as it came (90).
-    Elements { mti: Text<4>, stan: Text<12>, sent: Text<10> },
+    /// By message type, trace number, and date and time, as it came (90, or 56 in the 1993 version).
+    Elements { mti: Text<4>, stan: Text<12>, sent: Text<12> },
     /// By batch and trace number, as it came (61.1 and 61.2).
     Trace { batch: Text<6>, stan: Text<12> },
     /// By RRN (37): only where a terminal asks.
@@ -38,8 +38,8 @@ pub(super) struct Incoming {
     pub(super) named: Named,
     /// Authorisation code (38) that it came with: that of its original.
     pub(super) approval: Text<6>,
-    /// Transmission date and time (7).
-    pub(super) sent: Text<10>,
+    /// Date and time by which others name it: of its transmission (7), or local ones in the 1993 version (12).
+    pub(super) sent: Text<12>,
     /// What 48 and 60 say, of a message about a terminal's day.
     pub(super) private: Text<64>,
     pub(super) private_60: Text<20>,
@@ -88,7 +88,7 @@ impl Incoming {
             original_stan,
             named: named(dialect, message, if direct { number } else { Text::default() }, approval),
             approval,
-            sent: Text::new(&text(7)),
+            sent: Text::new(&text(if dialect.version() == 1 { 12 } else { 7 })),
             private: if about_day { Text::new(&text(48)) } else { Text::default() },
             private_60: if about_day { Text::new(&text(60)) } else { Text::default() },
             batch,
@@ -147,12 +147,13 @@ fn classify(dialect: &Dialect, message: &Message) -> Option<Kind> {
 fn named(dialect: &Dialect, message: &Message, number: Text<12>, approval: Text<6>) -> Named {
     let elements = dialect.elements();
     let at = |element| dialect.element(message, element).unwrap_or_default();
-    let in_90 = elements.original_elements.map(at).unwrap_or_default();
-    if let Some(mti) = in_90.get(..4).filter(|mti| *mti != "0000") {
+    let in_one = elements.original_elements.map(at).unwrap_or_default();
+    if let Some(mti) = in_one.get(..4).filter(|mti| *mti != "0000") {
+        let time = if dialect.version() == 1 { 10..22 } else { 10..20 };
         return Named::Elements {
             mti: Text::new(mti),
-            stan: Text::new(in_90.get(4..10).unwrap_or("")),
-            sent: Text::new(in_90.get(10..20).unwrap_or("")),
+            stan: Text::new(in_one.get(4..10).unwrap_or("")),
+            sent: Text::new(in_one.get(time).unwrap_or("")),
         };
     }
     let stan = elements.original_stan.map(at).unwrap_or_default();

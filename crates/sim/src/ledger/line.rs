@@ -71,7 +71,7 @@ pub struct Line<'a> {
     /// Of a changed amount: what was added to the original, minor units.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub difference: i64,
-    /// Transmission date and time (7), where it came with one.
+    /// Transmission date and time (7), where it came with one; local date and time (12) in the 1993 version.
     #[serde(default, borrow, deserialize_with = "text", skip_serializing_if = "str::is_empty")]
     pub transmitted: Cow<'a, str>,
     /// Totals of a settlement (48).

@@ -1,28 +1,10 @@
-//! What a request says of the transaction that it is about (M11), and what of its own fields its kind needs kept.
+//! What a request says of the transaction that it is about (M11).
 
-use std::borrow::Cow;
-
-use iso8583::{Cause, Kind, KindRow, NamedBy, OnSilence, OriginalRule, Takes};
+use iso8583::{Cause, Kind, KindRow, NamedBy, OriginalRule, Takes};
 use switch_core::{ClaimAsk, Named, TxnId};
 
 use super::{Asker, ROOM};
-use crate::{
-    blob::Packer,
-    config::{IssuerSettings, OriginalLimits},
-    originals::six,
-};
-
-/// Chip data that would tell the card, and is never stored: number, track equivalents, expiry, name.
-const CARD_TAGS: [&[u8]; 8] = [
-    &[0x57],
-    &[0x5A],
-    &[0x5F, 0x20],
-    &[0x5F, 0x24],
-    &[0x9F, 0x1F],
-    &[0x9F, 0x20],
-    &[0x9F, 0x6B],
-    &[0x56],
-];
+use crate::{config::OriginalLimits, originals::six};
 
 impl Asker<'_> {
     /// What is asked of the original, where the kind is about one.
@@ -59,12 +41,20 @@ impl Asker<'_> {
         date: Option<u16>,
     ) -> Option<Named> {
         match rule.named_by {
-            NamedBy::Trace => self.trace().or_else(|| self.number()),
+            // half of a name names nothing, whatever else is there
+            NamedBy::Trace if self.has_trace() => self.trace(),
+            NamedBy::Trace => self.number(),
             NamedBy::Number => self.number().or_else(|| self.trace()),
             NamedBy::Authorisation => {
                 authorisation.map(|code| Named::Authorisation { card, code, date })
             }
         }
+    }
+
+    fn has_trace(&self) -> bool {
+        let elements = self.dialect.elements();
+        let field = elements.original_stan.or(elements.original_elements);
+        field.is_some_and(|element| self.message.has(element.field))
     }
 
     /// Batch and trace number (61.1 and 61.2), or the trace number of 90.
@@ -110,39 +100,7 @@ impl Asker<'_> {
         let date = self.dialect.element_number(self.message, element)?;
         u16::try_from(date).ok().filter(|date| *date > 0)
     }
-
-    /// What is kept of a request beside what every kind keeps: the plan of an instalment or the kind of points (62), which a
-    /// reversal repeats; and of what must be delivered again (M12), chip data without what tells the card.
-    pub(super) fn carry_more(&self, kind: Kind, issuer: &IssuerSettings, packer: &mut Packer) {
-        let planned = matches!(
-            kind,
-            Kind::Instalment | Kind::InstalmentVoid | Kind::Points | Kind::PointsVoid
-        );
-        if planned && issuer.dialect.field(62).is_some() {
-            let plan = self.message.binary(62).or_else(|| {
-                self.message.text(62).map(|text| Cow::Owned(text.into_owned().into_bytes()))
-            });
-            if let Some(plan) = plan.filter(|plan| plan.len() <= MOST_PLAN) {
-                packer.put(62, &plan);
-            }
-        }
-        if kind.on_silence() == OnSilence::Deliver && self.message.has(55) {
-            let mut chip = Vec::new();
-            for tlv in self.message.tlv55().filter(|tlv| !CARD_TAGS.contains(&tlv.tag)) {
-                chip.extend_from_slice(tlv.tag);
-                if tlv.value.len() > 127 {
-                    chip.push(0x81);
-                }
-                chip.push(u8::try_from(tlv.value.len()).unwrap_or(u8::MAX));
-                chip.extend_from_slice(tlv.value);
-            }
-            packer.put(55, &chip);
-        }
-    }
 }
-
-/// Longest plan (62) that is kept.
-const MOST_PLAN: usize = 512;
 
 /// The dialect's rule under a merchant's own limits.
 fn limited(kind: Kind, rule: &OriginalRule, limits: OriginalLimits) -> (Takes, Option<u16>) {

@@ -1,6 +1,7 @@
 //! What messages of terminals ask for.
 
 use iso8583::Mti;
+use switch_core::Named;
 
 use super::*;
 use crate::fixtures::Fixtures;
@@ -74,6 +75,44 @@ fn messages_are_checked_in_the_order_of_the_contract() {
     }
     let without_60: Change = |m| m.remove(60);
     assert_eq!(judged("iso87-ascii", without_60), "purchase of 12345");
+}
+
+#[test]
+fn originals_are_named_as_the_terminal_can() {
+    let tip: Change = |m| {
+        m.set_mti(Mti::parse("0220").expect("digits"));
+        m.set_text(60, "34000007000");
+    };
+    let named = |dialect: &str, change: &dyn Fn(&mut Message)| {
+        let fixtures = Fixtures::new();
+        let desk = fixtures.desk(dialect, &Fixtures::issuer("iso87-ascii"));
+        let mut message = Fixtures::sale();
+        change(&mut message);
+        match Fixtures::ask(&desk, &message) {
+            Inquiry::Event(Event::Request(request), _) => Ok(request.original.map(|ask| ask.named)),
+            Inquiry::Refuse(cause) => Err(cause),
+            other => panic!("{other:?}"),
+        }
+    };
+    let number = Ok(Some(Named::Number(TxnId(42))));
+    let trace = Ok(Some(Named::Trace { batch: 7, stan: 41 }));
+    for (code, expected) in [("32", &number), ("34", &number)] {
+        let by_number = |m: &mut Message| {
+            tip(m);
+            m.set_text(60, &format!("{code}000007000"));
+            m.set_text(37, "000000000042");
+        };
+        assert_eq!(&named("cup-pos", &by_number), expected, "{code}");
+    }
+    let by_trace = |m: &mut Message| {
+        tip(m);
+        m.set_text(37, "000000000042");
+        m.set_text(61, "000007000041");
+    };
+    assert_eq!(named("cup-pos", &by_trace), trace);
+    assert_eq!(named("cup-pos", &tip), Err(Cause::Format));
+    let points = |m: &mut Message| m.set_text(25, "65");
+    assert_eq!(named("cup-pos", &points), Ok(None));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use store::Store;
 use switch_core::{Event, TerminalKey};
 use tokio::sync::mpsc;
 
-pub use self::parameters::{Parameters, ParametersError};
+pub use self::parameters::{Parameters, ParametersError, ParametersFault};
 pub(crate) use self::{
     errand::{Errand, errand},
     told::{Told, told},

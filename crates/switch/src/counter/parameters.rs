@@ -4,78 +4,15 @@
 //! after the other; one without is asked for page after page. Field 62 of an answer begins with 1 where it holds all, 2
 //! where more follows, 3 where it is the last of several, and 0 where there is nothing.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+mod index;
 
-use aws_lc_rs::digest;
-use iso8583::to_hex;
-use serde::Deserialize;
 use switch_core::TerminalKey;
 
+pub use self::index::{ParametersError, ParametersFault};
 use crate::batches::Batches;
 
-/// The name of the index.
-const INDEX: &str = "parameters.toml";
 /// Bytes of records in one answer; a field 62 holds one more.
 const PAGE: usize = 511;
-/// Largest file of records.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
-
-/// Why the files cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ParametersError {
-    /// A file cannot be read.
-    #[error("{path}: cannot be read", path = path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The index is not one.
-    #[error("{path}: {why}", path = path.display())]
-    Index {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Index {
-    #[serde(default)]
-    file: Vec<Entry>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    records: PathBuf,
-    #[serde(default)]
-    format: Format,
-    #[serde(default)]
-    list: Vec<String>,
-    fetch: Vec<String>,
-    #[serde(default)]
-    end: Vec<String>,
-    requirement: u8,
-    #[serde(default)]
-    require: bool,
-    version: Option<String>,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    #[default]
-    Hex,
-    Text,
-}
 
 /// One file as terminals fetch it.
 #[derive(Debug)]
@@ -138,34 +75,6 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads the index in `dir` and the files that it lists.
-    ///
-    /// # Errors
-    /// One cannot be read, or is not of its form.
-    pub fn load(dir: &Path) -> Result<Self, ParametersError> {
-        let path = dir.join(INDEX);
-        let fault = |why: String| ParametersError::Index { path: path.clone(), why };
-        let text = String::from_utf8(read(&path)?).map_err(|_| fault("not UTF-8".to_owned()))?;
-        let index: Index = toml::from_str(&text).map_err(|error| fault(error.to_string()))?;
-        let mut files: Vec<File> = Vec::new();
-        for entry in index.file {
-            let name = entry.name.clone();
-            let file = File::load(dir, entry).map_err(|why| match why {
-                Ok(error) => error,
-                Err(why) => fault(format!("file {name:?}: {why}")),
-            })?;
-            let codes = file.codes.all();
-            if files.iter().any(|other| other.name == file.name) {
-                return Err(fault(format!("file {name:?} is listed twice")));
-            }
-            if let Some(code) = codes.into_iter().find(|code| files.iter().any(|f| f.has(code))) {
-                return Err(fault(format!("file {name:?}: code {code} is another file's too")));
-            }
-            files.push(file);
-        }
-        Ok(Self { files })
-    }
-
     /// The file that a network code is about.
     pub(crate) fn find(&self, code: &str) -> Option<(&File, Role)> {
         self.files.iter().find_map(|file| {
@@ -191,59 +100,10 @@ impl Parameters {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ParametersError> {
-    let fault = |source| ParametersError::Read { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(fault)?.len() > MOST_BYTES {
-        return Err(fault(io::Error::other("larger than 16 MiB")));
-    }
-    fs::read(path).map_err(fault)
-}
-
-/// A fault of a file itself, or what is wrong with its entry.
-type Fault = Result<ParametersError, String>;
-
 impl File {
-    fn load(dir: &Path, entry: Entry) -> Result<Self, Fault> {
-        let bytes = read(&dir.join(&entry.records)).map_err(Ok)?;
-        let hash = digest::digest(&digest::SHA256, &bytes);
-        let hash = to_hex(hash.as_ref().get(..8).unwrap_or_default());
-        let Entry { name, format, list, fetch, end, requirement, require, version, .. } = entry;
-        let codes = Codes { list, fetch, end };
-        if codes.fetch.is_empty() {
-            return Err(Err("fetch is empty; expected network codes".to_owned()));
-        }
-        if !(1..=9).contains(&requirement) {
-            return Err(Err(format!("requirement is {requirement}; expected 1 to 9")));
-        }
-        let mut lines = Vec::new();
-        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            let line = line.trim_ascii();
-            if !line.is_empty() && !line.starts_with(b"#") {
-                lines.push((at + 1, line));
-            }
-        }
-        let content = if codes.list.is_empty() {
-            let record = |(at, line): (usize, &[u8])| record(format, at, line);
-            let records: Vec<Vec<u8>> = lines.into_iter().map(record).collect::<Result<_, _>>()?;
-            Content::Pages(pages(records.iter()))
-        } else {
-            let records: Vec<_> = lines
-                .into_iter()
-                .map(|(at, line)| named(format, at, line))
-                .collect::<Result<_, _>>()?;
-            Content::Records(pages(records.iter().map(|(id, _)| id)), records)
-        };
-        let version = version.unwrap_or(hash);
-        Ok(Self { name, version, requirement, require, codes, content })
-    }
-
     /// Whether its records are fetched one by one.
     pub(crate) const fn is_by_record(&self) -> bool {
         matches!(self.content, Content::Records(..))
-    }
-
-    fn has(&self, code: &str) -> bool {
-        self.codes.all().into_iter().any(|own| own == code)
     }
 
     /// What is answered to this code and field 62.
@@ -262,12 +122,6 @@ impl File {
             (Role::List, Content::Pages(_)) => quiet(b"0".to_vec()),
             (Role::End, _) => quiet(Vec::new()),
         }
-    }
-}
-
-impl Codes {
-    fn all(&self) -> Vec<&String> {
-        self.list.iter().chain(&self.fetch).chain(&self.end).collect()
     }
 }
 
@@ -297,25 +151,6 @@ fn page(pages: &[Vec<u8>], asked: &[u8], ends: bool) -> Part {
     Part { bytes: flagged(flag, page), first: number == 1, last: last && ends }
 }
 
-fn record(format: Format, at: usize, line: &[u8]) -> Result<Vec<u8>, Fault> {
-    let bytes = match format {
-        Format::Text => Some(line.to_vec()),
-        Format::Hex => iso8583::from_hex(line),
-    };
-    let bytes = bytes.ok_or_else(|| Err(format!("line {at} of its records is not hex")))?;
-    if bytes.len() > PAGE {
-        return Err(Err(format!("line {at} of its records is longer than {PAGE} bytes")));
-    }
-    Ok(bytes)
-}
-
-fn named(format: Format, at: usize, line: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-    let missing = || Err(format!("line {at} of its records has no identifier and record"));
-    let space = line.iter().position(u8::is_ascii_whitespace).ok_or_else(missing)?;
-    let (id, rest) = line.split_at(space);
-    Ok((record(format, at, id)?, record(format, at, rest.trim_ascii())?))
-}
-
 /// As few pages as hold whole records.
 fn pages<'a>(records: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Vec<u8>> {
     let mut pages: Vec<Vec<u8>> = Vec::new();
@@ -330,7 +165,13 @@ fn pages<'a>(records: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
+    use iso8583::Dialect;
+
     use super::*;
+
+    const INDEX: &str = "parameters.toml";
 
     fn dir(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a directory");
@@ -350,7 +191,7 @@ mod tests {
         let record = "x".repeat(200);
         let dir =
             dir(&[(INDEX, PAGED), ("m.txt", &format!("# none\n{record}\n{record}\n{record}\n"))]);
-        let parameters = Parameters::load(dir.path()).expect("sound");
+        let parameters = Parameters::load(dir.path(), &[]).expect("sound");
         let (file, role) = parameters.find("360").expect("listed");
         assert_eq!((role, file.version.len()), (Role::Fetch, 16));
         for (asked, flag, length, first) in
@@ -371,7 +212,7 @@ mod tests {
     fn records_are_fetched_by_their_identifiers() {
         let records = "9F0605A000000003 AABB\n9F0605A000000004DF0501 CC\n";
         let dir = dir(&[(INDEX, KEYS), ("ca.hex", records)]);
-        let parameters = Parameters::load(dir.path()).expect("sound");
+        let parameters = Parameters::load(dir.path(), &[]).expect("sound");
         let (file, role) = parameters.find("372").expect("listed");
         let list = file.part(role, b"");
         assert_eq!((list.bytes.first(), list.bytes.len(), list.first), (Some(&b'1'), 20, true));
@@ -382,22 +223,80 @@ mod tests {
         assert_eq!(file.version, "7");
     }
 
+    /// All faults of this index, one a line; `#` stands for the directory.
+    fn faults(index: &str, records: &str) -> String {
+        let dir = dir(&[(INDEX, index), ("m.txt", records), ("ca.hex", records)]);
+        let dialects =
+            ["cup-pos", "iso87-ascii"].map(|name| Dialect::shipped(name).expect("shipped"));
+        match Parameters::load(dir.path(), &dialects.each_ref()) {
+            Ok(_) => String::new(),
+            Err(ParametersError::Faults(faults)) => {
+                let all: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                all.join("\n").replace(&dir.path().display().to_string(), "#")
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     #[test]
-    fn faults_name_the_file_and_the_line() {
-        let check = |index: &str, records: &str, expected: &str| {
-            let dir = dir(&[(INDEX, index), ("m.txt", records), ("ca.hex", records)]);
-            let error = Parameters::load(dir.path()).expect_err("a fault").to_string();
-            assert!(error.contains(expected), "{error}");
-        };
-        check("[[file]]\nname = 1", "", "parameters.toml");
-        check(KEYS, "AA BB\n\nAA zz", "file \"ca\": line 3 of its records is not hex");
-        check(KEYS, "AABB", "line 1 of its records has no identifier");
-        check(&PAGED.replace("requirement = 1", "requirement = 0"), "", "expected 1 to 9");
-        check(&PAGED.repeat(2), "", "listed twice");
-        check(&format!("{PAGED}{}", PAGED.replace("magnetic", "other")), "", "another file's too");
+    fn all_faults_come_at_once_each_with_its_place() {
+        assert_eq!(faults(&format!("{PAGED}{KEYS}"), ""), "");
+        let index = PAGED.replace("[\"360\"]", "[\"36\", \"301\", \"360\", 7]")
+            + &KEYS
+                .replace("\"370\"", "\"361\"")
+                .replace("requirement = 4", "requirement = 0\nx = 1");
+        let codes = "360, 361, 362, 364, 365, 370, 371, 372, 373, 380, 381, 382, 384, 385, 390, 391, 394, 395, 396, \
+                     397, 398, 399";
+        assert_eq!(
+            faults(&index, "AA BB\n\nAA zz\nBBCC\n"),
+            format!(
+                "#/parameters.toml: file[0].fetch[0]: \"36\" is no network code; expected three digits\n\
+                 #/parameters.toml: file[0].fetch[1]: no terminal fetches by \"301\"; expected one of the listeners' \
+                 dialects': {codes}\n\
+                 #/parameters.toml: file[0].fetch[3]: 7 is no network code; expected three digits\n\
+                 #/parameters.toml: file[1].fetch[0]: \"361\" stands in file[0].end; expected another\n\
+                 #/parameters.toml: file[1].requirement: 0 is none; expected a digit from 1 to 9\n\
+                 #/ca.hex:3: not hex; expected pairs of 0 to 9 and A to F\n\
+                 #/ca.hex:4: one word; expected an identifier and a record\n\
+                 #/parameters.toml: file[1].x: unknown key"
+            )
+        );
+    }
+
+    #[test]
+    fn a_code_and_a_name_stand_once() {
+        let both = PAGED.replace("[\"361\"]", "[\"361\", \"360\"]");
+        let place = "#/parameters.toml: file";
+        assert_eq!(
+            faults(&both, ""),
+            format!("{place}[0].end[1]: \"360\" stands in file[0].fetch; expected another")
+        );
+        assert_eq!(
+            faults(&PAGED.repeat(2), ""),
+            format!(
+                "{place}[1].name: \"magnetic\" stands in file[0].name; expected another\n\
+                 {place}[1].fetch[0]: \"360\" stands in file[0].fetch; expected another\n\
+                 {place}[1].end[0]: \"361\" stands in file[0].end; expected another"
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_no_index_is_named() {
+        let place = "#/parameters.toml: file[0]";
+        assert_eq!(
+            faults("[[file]]\nname = 1\nfetch = []\nrecords = \"none.txt\"", ""),
+            format!(
+                "{place}.name: 1 is none; expected a text\n\
+                 {place}.fetch: empty; expected network codes\n\
+                 {place}.requirement: missing; expected a digit from 1 to 9\n\
+                 {place}.records: #/none.txt cannot be read: No such file or directory (os error 2)"
+            )
+        );
+        assert!(faults("[[file", "").starts_with("#/parameters.toml: TOML parse error"));
         assert!(matches!(
-            Parameters::load(Path::new("/nowhere")),
-            Err(ParametersError::Read { .. })
+            Parameters::load(Path::new("/nowhere"), &[]),
+            Err(ParametersError::Unreadable { .. })
         ));
     }
 }

@@ -66,12 +66,12 @@ pub(crate) fn told(
     read: Wall,
     told: &Told,
 ) -> Message {
-    let cause = match told.code {
-        Says::Cause(cause) => cause,
-        Says::Code(_) | Says::Nothing => Cause::Done,
+    let answer = match told.code {
+        Says::Cause(Cause::Done) | Says::Code(_) | Says::Nothing => Answer::Done(None),
+        Says::Cause(cause) => Answer::Refused(cause),
     };
     let at = told.at.unwrap_or(read);
-    let mut message = response(dialect, zone, request, at, &Answer::Refused(cause));
+    let mut message = response(dialect, zone, request, at, &answer);
     match told.code {
         Says::Cause(_) => {}
         Says::Code(code) => message.set_text(39, code.as_str()),
@@ -120,7 +120,7 @@ fn month_and_day(day: Day) -> String {
 
 #[cfg(test)]
 mod tests {
-    use iso8583::Mti;
+    use iso8583::{Kind, Mti};
 
     use super::*;
 
@@ -152,6 +152,24 @@ mod tests {
         assert_eq!(answer.text(60).as_deref(), Some("00000008003"));
         assert_eq!(answer.text(13).as_deref(), Some("0101"));
         assert_eq!(answer.mti().as_str(), "0810");
+    }
+
+    #[test]
+    fn sign_in_and_sign_off_are_done_in_the_dialect_s_own_code() {
+        for (dialect, mti, code) in [
+            ("cup-pos", "0800", "00"),
+            ("iso87-ascii", "0800", "00"),
+            ("iso93-ascii", "1804", "800"),
+        ] {
+            let dialect = Dialect::shipped(dialect).expect("shipped");
+            for kind in [Kind::SignOn, Kind::SignOff] {
+                let network = dialect.row(kind).and_then(|row| row.network_codes.first());
+                let mut asked = request(mti, network.expect("a code"));
+                asked.set_text(24, network.expect("a code"));
+                let answer = told(&dialect, &TimeZone::UTC, &asked, Wall(0), &Told::done());
+                assert_eq!(answer.text(39).as_deref(), Some(code), "{}", dialect.name());
+            }
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ async fn a_void_names_its_original_to_the_issuer() {
     assert_eq!(terminal.ask(&void(2, 900, 1)).await.text(37), voided.text(37));
     assert_eq!(told(&mut terminal, &void(3, 900, 1)).await, "22");
     assert_eq!(node.host.seen("0200").len(), 2);
-    // Nothing of the sale is owed any more: its reversal changes nothing.
+    // All of the sale is claimed: its reversal finds nothing to undo.
     assert_eq!(told(&mut terminal, &reversal(1, 900)).await, "00");
     assert_eq!(node.running.watch().gauges().reversals_owed, 0);
 }

@@ -7,8 +7,9 @@ pub(crate) use self::report::FormerError;
 use std::{fs, io::IsTerminal, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sim::bench::{BenchOptions, Live, Mix, Pace, Progress, run as run_bench, used};
+use sim::bench::{BenchError, BenchOptions, Live, Mix, Pace, Progress, run as run_bench, used};
 
 use self::report::{Former, Settings};
 use crate::{cli::Bench, config::dialects, node::Signals, output::say};
@@ -38,7 +39,14 @@ pub(crate) async fn run(options: &Bench) -> anyhow::Result<ExitCode> {
         signals.stop().await;
         stop.cancel();
     });
-    let summary = work.await.context("the load")??;
+    let summary = match work.await.context("the load")? {
+        // Options that do not go together, which only the load can tell.
+        Err(error @ (BenchError::Connections { .. } | BenchError::Kind { .. })) => {
+            clap::Error::raw(ErrorKind::ArgumentConflict, format!("{error}\n")).print()?;
+            return Ok(ExitCode::from(2));
+        }
+        ended => ended?,
+    };
     say(&summary)?;
     if let Some(former) = &former {
         say(format_args!("\n{}", report::comparison(&summary, &settings, former)))?;
@@ -156,4 +164,25 @@ fn writable(file: &Path) -> anyhow::Result<()> {
 
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(file, text).with_context(|| format!("{}: cannot be written", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn options_that_do_not_go_together_are_bad_use() {
+        for more in [
+            &["--dialect", "iso87-ascii", "--day"][..],
+            &["--dialect", "cup-pos", "--connections", "0"],
+        ] {
+            let bench = ["interlock", "bench", "--target", "127.0.0.1:1"];
+            let cli = Cli::try_parse_from(bench.iter().chain(more)).expect("options");
+            let Command::Bench(options) = cli.command else { panic!("another command") };
+            assert_eq!(run(&options).await.expect("a status"), ExitCode::from(2), "{more:?}");
+        }
+    }
 }

@@ -57,7 +57,7 @@ impl Terminal {
                 self.reverse_or_free(turn);
             } else {
                 // It stays in the terminal's log, and is told again with the batch.
-                floor.stats.borrow_mut().fault("notice given up");
+                floor.stats.borrow_mut().error("notice given up");
                 self.state = State::Free;
             }
             return;

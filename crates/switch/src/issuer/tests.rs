@@ -1,0 +1,111 @@
+//! What issuers are sent, and what their answers say.
+
+use super::*;
+use crate::fixtures::Fixtures;
+
+/// A sale of a terminal, forwarded and answered; `change` alters the answer.
+fn answered(fixtures: &Fixtures, change: impl FnOnce(&mut Message)) -> FromIssuer {
+    let issuer = Fixtures::issuer("iso87-ascii");
+    let mut answer = fixtures.forwarded(&issuer);
+    answer.set_mti(answer.mti().response());
+    answer.set_text(39, "00");
+    answer.set_text(38, "A12345");
+    change(&mut answer);
+    read(&issuer, &fixtures.keys, &answer)
+}
+
+#[test]
+fn answers_are_matched_by_class_stan_and_rrn() {
+    type Change = fn(&mut Message);
+    let cases: [(&str, Change); 7] = [
+        ("answer of 1234567", |_| {}),
+        ("answer to reversal of 1234567", |m| m.set_mti(Mti::parse("0410").expect("digits"))),
+        ("stray stan", |m| m.set_text(11, "234568")),
+        ("stray rrn", |m| m.set_text(37, "ABCDEFGHIJKL")),
+        ("stray code", |m| m.remove(39)),
+        ("stray request", |m| m.set_mti(Mti::parse("0200").expect("digits"))),
+        ("network 234567 true", |m| m.set_mti(Mti::parse("0810").expect("digits"))),
+    ];
+    let fixtures = Fixtures::new();
+    for (expected, change) in cases {
+        let found = match answered(&fixtures, change) {
+            FromIssuer::Answer(answer) if answer.to_reversal => {
+                format!("answer to reversal of {}", answer.id.0)
+            }
+            FromIssuer::Answer(answer) => format!("answer of {}", answer.id.0),
+            FromIssuer::Network(stan, approves) => format!("network {stan} {approves}"),
+            FromIssuer::Asked => "asked".to_owned(),
+            FromIssuer::Stray(why) => format!("stray {why}"),
+        };
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn codes_mean_what_the_dialect_says_and_another_card_shows() {
+    let fixtures = Fixtures::new();
+    for (code, approves, partial) in
+        [("00", true, false), ("10", true, true), ("11", true, false), ("51", false, false)]
+    {
+        let FromIssuer::Answer(answer) = answered(&fixtures, |m| m.set_text(39, code)) else {
+            panic!("an answer")
+        };
+        assert_eq!((answer.approves, answer.partial), (approves, partial), "{code}");
+    }
+    let FromIssuer::Answer(answer) = answered(&fixtures, |m| m.set_text(2, "6200000000000005"))
+    else {
+        panic!("an answer")
+    };
+    assert_ne!(answer.card_hash, Some(fixtures.card_hash()));
+    let FromIssuer::Answer(answer) = answered(&fixtures, |_| {}) else { panic!("an answer") };
+    assert_eq!(answer.card_hash, Some(fixtures.card_hash()));
+}
+
+#[test]
+fn a_reversal_repeats_what_was_forwarded_in_either_dialect() {
+    let fixtures = Fixtures::new();
+    for (dialect, same, own) in [
+        (
+            "iso87-ascii",
+            &[2, 3, 4, 7, 11, 12, 13, 14, 22, 25, 32, 37, 41, 42, 49][..],
+            &[39, 90][..],
+        ),
+        ("cup-pos", &[2, 3, 4, 11, 12, 13, 14, 22, 25, 32, 37, 41, 42, 49, 60], &[39, 61]),
+    ] {
+        let issuer = Fixtures::issuer(dialect);
+        let original = fixtures.forwarded(&issuer);
+        let row = fixtures.row(&issuer);
+        let reversal = reversal(&issuer, &fixtures.keys, &row, false).expect("made");
+        for &number in same {
+            assert!(original.has(number), "{dialect} {number}");
+            let bare = |m: &Message| m.text(number).map(|text| text.trim_end().to_owned());
+            assert_eq!(bare(&reversal), bare(&original), "{dialect} {number}");
+        }
+        let mut numbers: Vec<u8> = [same, own].concat();
+        numbers.sort_unstable();
+        assert_eq!(reversal.fields().collect::<Vec<_>>(), numbers, "{dialect}");
+        frame(&issuer, &reversal);
+        let repeat = super::reversal(&issuer, &fixtures.keys, &row, true).expect("made");
+        assert_eq!((reversal.mti().as_str(), repeat.mti().as_str()), ("0400", "0401"));
+    }
+}
+
+/// It can be written.
+fn frame(issuer: &IssuerSettings, message: &Message) {
+    message.to_frame(&issuer.dialect, issuer.framing).expect("encodes");
+}
+
+#[test]
+fn network_management_is_written_in_either_dialect() {
+    for (dialect, what, field, code) in [
+        ("iso87-ascii", NetworkMessage::SignOn, 70, "001"),
+        ("iso87-ascii", NetworkMessage::Echo, 70, "301"),
+        ("cup-pos", NetworkMessage::Echo, 60, "00000000301"),
+    ] {
+        let issuer = Fixtures::issuer(dialect);
+        let message = network(&issuer, &Fixtures::directory(), what, 7, Wall(0)).expect("a kind");
+        assert_eq!(message.text(field).as_deref(), Some(code), "{dialect}");
+        assert_eq!(message.text(11).as_deref(), Some("000007"));
+        frame(&issuer, &message);
+    }
+}
