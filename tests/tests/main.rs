@@ -1,5 +1,6 @@
 //! Black-box tests.
 
+mod days;
 mod foreign;
 mod malformed;
 mod programs;

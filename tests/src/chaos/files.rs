@@ -41,6 +41,7 @@ dialect = "iso87-ascii"
 endpoints = ["{issuer}"]
 connections = 2
 timeout = "1s"
+idempotent_advices = true
 echo_interval = "2s"
 reconnect = {{ first = "50ms", factor = 2.0, longest = "500ms" }}
 reversal = {{ first = "200ms", factor = 2.0, longest = "2s", attempts = 20, max_in_flight = 100, final_codes = ["00", "25"] }}
@@ -61,54 +62,64 @@ const SCRIPT: &str = r#"seed = 7
 
 [[rule]]
 name = "silent, charged"
+on = "request"
 do = "silent"
 probability = 0.06
 
 [[rule]]
 name = "silent, not charged"
+on = "request"
 do = "silent"
 posting = "never"
 probability = 0.06
 
 [[rule]]
 name = "late"
+on = "request"
 do = "late"
 for = "1500ms"
 probability = 0.06
 
 [[rule]]
 name = "just in time"
+on = "request"
 do = "delay"
 for = "990ms"
 probability = 0.06
 
 [[rule]]
 name = "twice"
+on = "request"
 do = "twice"
 probability = 0.06
 
 [[rule]]
 name = "other amount"
+on = "request"
 do = "wrong-amount"
 probability = 0.06
 
 [[rule]]
 name = "other STAN"
+on = "request"
 do = "wrong-stan"
 probability = 0.06
 
 [[rule]]
 name = "malformed"
+on = "request"
 do = "malformed"
 probability = 0.06
 
 [[rule]]
 name = "hang up, charged"
+on = "request"
 do = "hang-up"
 probability = 0.06
 
 [[rule]]
 name = "hang up, not charged"
+on = "request"
 do = "hang-up"
 posting = "never"
 probability = 0.06
@@ -121,6 +132,7 @@ probability = 0.06
 
 [[rule]]
 name = "unknown code"
+on = "request"
 do = "decline"
 code = "68"
 probability = 0.06
@@ -143,6 +155,25 @@ const MIX: &str = r#"terminals = 200
 cards = 100
 card_prefixes = ["62123456", "81987654"]
 timeout = "6s"
+
+[kinds]
+purchase = 60
+balance-enquiry = 2
+void = 8
+refund = 6
+pre-authorisation = 6
+pre-authorisation-void = 2
+completion = 3
+completion-void = 1
+completion-advice = 2
+instalment = 2
+instalment-void = 1
+points = 1
+points-void = 1
+offline-sale = 2
+offline-upload = 1
+offline-refund = 1
+tip = 1
 
 [amounts]
 least = 100
