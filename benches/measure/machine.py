@@ -214,7 +214,10 @@ issuer = "unionpay"
         return sum(float(value) for value in re.findall(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.e+-]+)$", self.metrics(), re.M))
 
     def reconcile(self):
-        """The three ledgers, compared by the command that users have; any difference is an error."""
+        """The three ledgers, compared by the command that users have; any difference is an error. Another build's database is brought to this
+        version first: its load is over."""
+        if self.daemon != INTERLOCK:
+            subprocess.run([INTERLOCK, "migrate", "--config", self.config], check=True, stdout=subprocess.DEVNULL)
         done = subprocess.run([INTERLOCK, "reconcile", "--terminal", self.terminal_ledger, "--issuer", self.issuer_ledger,
                                "--config", self.config], capture_output=True, text=True)
         if done.returncode != 0:
