@@ -7,7 +7,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use store::Filter;
-use switch_core::{Found, ObligationStatus};
+use switch_core::{Found, ObligationCause, ObligationStatus};
 
 use crate::{
     api::{Link, link_list, whole},
@@ -39,6 +39,7 @@ struct Page {
 struct Line {
     rrn: String,
     at: String,
+    kind: &'static str,
     terminal: String,
     card: String,
     amount: String,
@@ -49,7 +50,10 @@ struct Line {
 impl Line {
     fn of(found: &Found) -> Self {
         let row = &found.row;
-        let reversal = found.obligation.as_ref().filter(|_| !row.state.is_in_flight());
+        let reversal = found
+            .obligation
+            .as_ref()
+            .filter(|owed| !row.state.is_in_flight() && owed.cause != ObligationCause::Delivery);
         let state = reversal.map_or_else(
             || row.state.name().to_owned(),
             |owed| format!("{}, reversal {}", row.state.name(), names::status(owed.status)),
@@ -57,6 +61,7 @@ impl Line {
         Self {
             rrn: row.id.rrn(),
             at: clock(row.created),
+            kind: row.kind.name(),
             terminal: names::text(&row.terminal),
             card: names::card(&row.card.first6, &row.card.last4),
             amount: names::amount(row.amount, &row.currency),
@@ -141,6 +146,7 @@ async fn fill(shared: &Shared, page: &mut Page) -> Result<(), store::StoreError>
         .map(|owed| Line {
             rrn: owed.obligation.id.rrn(),
             at: clock(owed.obligation.opened),
+            kind: owed.kind.name(),
             terminal: names::text(&owed.terminal),
             card: names::card(&owed.first6, &owed.last4),
             amount: names::amount(owed.amount, &owed.currency),

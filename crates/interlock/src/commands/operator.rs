@@ -13,11 +13,14 @@ use crate::{
 
 /// Columns of a list of transactions.
 const TRANSACTIONS: &[&str] = &[
-    "rrn", "created", "terminal", "stan", "card", "amount", "currency", "state", "code", "issuer",
+    "rrn", "created", "kind", "terminal", "stan", "card", "amount", "currency", "state", "code",
+    "issuer",
 ];
 /// Columns of a list of reversals.
-const REVERSALS: &[&str] =
-    &["rrn", "status", "cause", "attempts", "opened", "terminal", "amount", "currency", "issuer"];
+const REVERSALS: &[&str] = &[
+    "rrn", "status", "cause", "attempts", "opened", "kind", "terminal", "amount", "currency",
+    "issuer",
+];
 /// Columns of a list of cases.
 const CASES: &[&str] = &["rrn", "opened", "resolved", "kind", "detail"];
 /// Columns of a list of batches.
