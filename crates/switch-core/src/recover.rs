@@ -13,10 +13,10 @@ impl Engine {
         let key = found.row.key;
         let id = found.row.id;
         if let Some(txn) = self.txns.get(&key) {
-            if txn.durable
-                && txn.row.id == id
-                && (txn.ours || txn.adopt || txn.duty.proof.is_some())
-            {
+            let conducted = txn.ours || txn.adopt || txn.duty.proof.is_some();
+            // what another node concluded since, which owes it now, this life knows only as it was
+            let concluded = is_newer(&found.row, &txn.row) && !found.row.state.is_in_flight();
+            if txn.durable && txn.row.id == id && conducted && !concluded {
                 return; // under way already in this life
             }
             // another day's transaction has the identity: both cannot be in memory

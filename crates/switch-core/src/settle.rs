@@ -163,17 +163,17 @@ impl Txn {
 
     /// M11: a reversal of what was claimed since. All of it is taken: nothing is owed, and it is remembered that it will be,
     /// should the claim be released. A part is taken: it is too late for a reversal. False while that cannot be said: it
-    /// waits for the end of a claim that is open or to be released, and for a look at one that may have been released since.
+    /// waits for the end of a claim that is open, or of a part that is to be released, and for a look at the row.
     fn answer_claimed(&mut self, now: Now, core: &mut Core) -> bool {
         if !self.waits_for_claim() {
             return true;
         }
-        let open = self.row.claiming.is_some() || self.claim_undone;
+        let all = self.row.left() <= 0;
+        let open = self.row.claiming.is_some() || (self.claim_undone && !all);
         if open || self.reversers.iter().any(|waits| !waits.read) {
             core.follow(now, self.row.key);
             return false;
         }
-        let all = self.row.left() <= 0;
         if all && !self.is_promised() {
             self.promise(now, core);
             return false;

@@ -392,6 +392,7 @@ impl Txn {
     /// Whether nothing keeps it in memory.
     pub(crate) fn is_quiet(&self, core: &Core) -> bool {
         self.pending.is_none()
+            && self.retry_at.is_none()
             && !self.looking
             && self.request.is_none()
             && self.askers.is_empty()

@@ -72,21 +72,24 @@ fn voided() -> Rig {
 }
 
 #[test]
-fn m8_a_reversal_waits_while_a_claim_is_given_back() {
+fn m8_a_reversal_is_promised_while_a_claim_is_given_back() {
     let mut rig = voided();
     rig.reverse(3, 100);
     rig.look();
     rig.focus = key();
     rig.reverse(4, 100);
     rig.pass(Duration::from_millis(250));
-    assert_eq!(rig.look(), "change to undone, Owed, read", "it moved, and nobody can say yet");
+    assert_eq!(
+        rig.look(),
+        "change to undone, Owed, change to approved, Cleared, done 4",
+        "it moved; what will be owed is durable"
+    );
     void(&mut rig, 5, 44);
-    assert!(rig.look().ends_with("refuse 5 (claim-open)"), "again in a while");
+    assert!(rig.look().ends_with("refuse 5 (original-undone)"), "it is as good as reversed");
     rig.focus = of(Kind::Void, 43);
     rig.reversal_written();
     rig.reversal_answered("00");
-    rig.pass(Duration::from_secs(1));
-    assert!(rig.look().contains("change to undone, Owed, done 4"));
+    assert!(rig.look().ends_with("claim released, read, change to undone, Owed, reverse"));
 }
 
 #[test]

@@ -318,6 +318,24 @@ fn m9_a_late_refusal_withdraws_a_reversal_that_was_not_written() {
 }
 
 #[test]
+fn m10_a_mark_that_could_not_be_written_is_not_forgotten() {
+    let mut rig = Rig::new();
+    rig.buy(1);
+    rig.written();
+    rig.answered("00");
+    rig.look();
+    rig.hold = true;
+    rig.dropped(1);
+    rig.end_held(&Persisted::Failed);
+    rig.hold = false;
+    // the same approval once more, before the mark is tried again
+    rig.answered("00");
+    rig.look();
+    rig.pass(seconds(1));
+    assert_eq!(rig.look(), "change to approved, Marked");
+}
+
+#[test]
 fn m10_an_approval_certainly_not_delivered_is_reversed_after_the_grace_time() {
     let mut rig = Rig::new();
     rig.buy(1);
