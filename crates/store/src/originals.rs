@@ -5,6 +5,7 @@ use switch_core::{Claim, ClaimStatus, Day, Found, Key, Kind, Row, TxnId};
 use crate::{
     Store, StoreError,
     image::{array, count, known},
+    store::either,
 };
 
 /// Most transactions of a card that are looked at.
@@ -73,10 +74,7 @@ impl Store {
         kinds: &[Kind],
         from: Day,
     ) -> Result<Vec<Found>, StoreError> {
-        match self {
-            Self::Postgres(own) => own.read_of_card(card_hash, kinds, from).await,
-            Self::Sqlite(own) => own.read_of_card(card_hash, kinds, from).await,
-        }
+        either!(self, own => own.read_of_card(card_hash, kinds, from))
     }
 
     /// What others have claimed of a transaction (M11), each with the number of its taker, in their order; 1,000 at most.
@@ -84,10 +82,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn claims_of(&self, original: TxnId) -> Result<Vec<(TxnId, Claim)>, StoreError> {
-        let rows = match self {
-            Self::Postgres(own) => own.claims_of(original).await?,
-            Self::Sqlite(own) => own.claims_of(original).await?,
-        };
+        let rows = either!(self, own => own.claims_of(original))?;
         let claim = |(id, key, day, amount, status): ClaimRow| {
             let claim = Claim {
                 original,
@@ -106,10 +101,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn is_refunded(&self, row: &Row) -> Result<bool, StoreError> {
-        match self {
-            Self::Postgres(own) => own.is_refunded(row).await,
-            Self::Sqlite(own) => own.is_refunded(row).await,
-        }
+        either!(self, own => own.is_refunded(row))
     }
 
     /// The current business day, as far as this process knows.

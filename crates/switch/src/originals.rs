@@ -76,30 +76,30 @@ pub(crate) async fn find(
         }
     };
     let Some(found) = found else { return Ok(None) };
-    // In a dialect without batches no batch is ever closed.
-    let (terminal, batch) = (found.row.key.terminal(), found.row.key.batch());
-    let settled = store.batch_closed(terminal, batch, found.row.day).await?;
-    let same_domain = lookup.is_of_domain(&found.row);
-    let refunded = found.row.claimed > 0 && store.is_refunded(&found.row).await?;
-    let original = describe(store, directory, found);
-    Ok(Some(OriginalFound { settled, same_domain, refunded, ..original }))
+    describe(store, directory, lookup, found).await.map(Some)
 }
 
-fn describe(store: &Store, directory: &Directory, found: Found) -> OriginalFound {
+async fn describe(
+    store: &Store,
+    directory: &Directory,
+    lookup: &Lookup,
+    found: Found,
+) -> Result<OriginalFound, StoreError> {
     let row = &found.row;
+    let (terminal, batch) = (row.key.terminal(), row.key.batch());
     let days = store.today().map_or(0, |today| today.0.saturating_sub(row.day.0));
     let host = row.issuer.as_ref().and_then(|name| directory.issuers.get(name));
-    let elements = host.map_or_else(Bytes::new, |host| issuer::original_named(host, row));
-    OriginalFound {
-        same_domain: false,
-        settled: false,
-        refunded: false,
+    Ok(OriginalFound {
+        same_domain: lookup.is_of_domain(row),
+        // in a dialect without batches no batch is ever closed
+        settled: store.batch_closed(terminal, batch, row.day).await?,
+        refunded: row.claimed > 0 && store.is_refunded(row).await?,
         days_old: u32::try_from(days).unwrap_or(0),
         authorisation: authorisation(row),
         date: date_of(row),
-        elements,
+        elements: host.map_or_else(Bytes::new, |host| issuer::original_named(host, row)),
         found,
-    }
+    })
 }
 
 /// The authorisation code (38) that it was answered with.

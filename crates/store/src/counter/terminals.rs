@@ -77,6 +77,24 @@ macro_rules! terminal_queries {
             .await
         }
 
+        /// Whether the batch is open, or was closed within the horizon.
+        async fn is_kept(
+            connection: &mut $connection,
+            terminal: switch_core::TerminalKey,
+            number: u32,
+            horizon: crate::Horizon,
+        ) -> Result<bool, sqlx::Error> {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 \
+                 AND (closed IS NULL OR closed_day >= $3))",
+            )
+            .bind(terminal.0.to_vec())
+            .bind(crate::image::signed(number))
+            .bind(crate::counter::oldest(horizon).0)
+            .fetch_one(connection)
+            .await
+        }
+
         /// Whether nothing stands against handing this number out.
         async fn is_free(
             connection: &mut $connection,
@@ -84,15 +102,7 @@ macro_rules! terminal_queries {
             number: u32,
             horizon: crate::Horizon,
         ) -> Result<bool, sqlx::Error> {
-            let taken: bool = sqlx::query_scalar(
-                "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 \
-                 AND (closed IS NULL OR closed_day >= $3))",
-            )
-            .bind(terminal.0.to_vec())
-            .bind(crate::image::signed(number))
-            .bind(crate::counter::oldest(horizon).0)
-            .fetch_one(&mut *connection)
-            .await?;
+            let taken = is_kept(connection, terminal, number, horizon).await?;
             Ok(!taken && !is_used(connection, terminal, number, horizon).await?)
         }
 
@@ -120,16 +130,7 @@ macro_rules! terminal_queries {
                 .await?;
                 let Some(key) = next else { return Ok(()) };
                 let number = crate::counter::batch_of(&key)?;
-                let known: bool = sqlx::query_scalar(
-                    "SELECT EXISTS (SELECT 1 FROM batch WHERE terminal = $1 AND number = $2 \
-                     AND (closed IS NULL OR closed_day >= $3))",
-                )
-                .bind(terminal.0.to_vec())
-                .bind(crate::image::signed(number))
-                .bind(oldest.0)
-                .fetch_one(&mut *connection)
-                .await?;
-                if !known {
+                if !is_kept(connection, terminal, number, horizon).await? {
                     begin_batches(connection, &[(terminal, number, at)], oldest).await?;
                 }
                 [_, above] = crate::counter::range(terminal, number);
