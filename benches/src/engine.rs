@@ -4,11 +4,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use iso8583::{Code, Kind};
+use iso8583::{Class, Code, Kind};
 use switch_core::{
     AskId, Asked, Card, Commit, Day, Digest, Effect, Engine, EngineConfig, Event, Forward, Instant,
-    IssuerAnswer, IssuerPolicy, Key, LinkId, Name, Now, NumberBlock, Persisted, Reply, Request,
-    ReversalSchedule, TerminalKey, TxnId, Wall,
+    IssuerAnswer, IssuerPolicy, Key, LinkId, Matched, Name, Now, NumberBlock, Persisted, Reply,
+    Request, ReversalSchedule, TerminalKey, TxnId, Wall,
 };
 
 /// So many purchases wait for their issuer's answer at any time: its tables are searched as under load.
@@ -192,11 +192,10 @@ impl Load {
     fn answer(&self, id: TxnId) -> IssuerAnswer {
         IssuerAnswer {
             issuer: Arc::clone(&self.issuer),
-            id,
+            matched: Matched::Number(id),
             to_reversal: false,
             code: self.code,
-            approves: self.code == Code::APPROVED,
-            partial: false,
+            class: if self.code == Code::APPROVED { Class::Approved } else { Class::Final },
             amount: Some(12_345),
             currency: Some(*b"156"),
             card_hash: None,
@@ -214,6 +213,7 @@ fn policy(name: &Name) -> Result<IssuerPolicy> {
         timeout: Duration::from_secs(15),
         max_in_flight: 2_000,
         unknown_codes: vec![code("68")?, code("98")?],
+        refusals: vec![code("51")?],
         reversal: ReversalSchedule {
             first: Duration::from_secs(2),
             factor: 2.0,

@@ -40,6 +40,8 @@ pub(crate) const fn status(status: ObligationStatus) -> &'static str {
         ObligationStatus::Owed => "owed",
         ObligationStatus::Confirmed => "confirmed",
         ObligationStatus::Withdrawn => "withdrawn",
+        ObligationStatus::Denied => "denied",
+        ObligationStatus::EndedByHand => "ended by hand",
     }
 }
 

@@ -18,6 +18,9 @@ impl Code {
     /// `96`, our own fault: what stands where a dialect has no other code.
     pub const SYSTEM_DOWN: Self = Self(*b"96  ");
 
+    /// `25`, no such original.
+    pub const NOT_FOUND: Self = Self(*b"25  ");
+
     /// `05`, the plain refusal: what stands for a code of another version that has no other equal.
     pub const NOT_HONOURED: Self = Self(*b"05  ");
 

@@ -241,6 +241,35 @@ impl Dialect {
         self.meanings.get(at).map(|row| &row.1)
     }
 
+    /// Class of a response code. A code that the dialect does not list is [`Class::Unknown`].
+    #[must_use]
+    pub fn class(&self, code: Code) -> Class {
+        self.meaning(code).map_or(Class::Unknown, |meaning| meaning.class)
+    }
+
+    /// The codes of the 1987 version that are surely refusals when a host of this dialect gives them: none of the codes
+    /// that become one of these is of another class.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Code> {
+        let plain = |row: &(Code, Meaning)| row.1.iso87.first().copied().unwrap_or(row.0);
+        let of = |is_final: bool| {
+            let rows = self.meanings.iter();
+            rows.filter(move |row| (row.1.class == Class::Final) == is_final).map(plain)
+        };
+        let mut refusals: Vec<Code> =
+            of(true).filter(|code| of(false).all(|other| other != *code)).collect();
+        refusals.sort_unstable();
+        refusals.dedup();
+        refusals
+    }
+
+    /// The code that a terminal of this dialect is given for `code`, which is one of the 1987 version.
+    #[must_use]
+    pub fn told(&self, code: Code) -> Code {
+        let own = self.from_iso87(code);
+        self.meaning(own).and_then(|meaning| meaning.told).unwrap_or(own)
+    }
+
     /// How reversals that the switch makes look.
     #[must_use]
     pub const fn reversal(&self) -> &ReversalPolicy {
@@ -285,7 +314,7 @@ mod tests {
             let approves = |meaning: &Meaning| match meaning.class {
                 Class::Approved => 2,
                 Class::Partial => 1,
-                Class::Retryable | Class::Refused | Class::Action | Class::Fault => 0,
+                Class::Final | Class::Open | Class::Unknown | Class::Own => 0,
             };
             assert_eq!(approves(there), approves(here.expect("listed")), "{code}");
         }

@@ -9,6 +9,8 @@ pub enum NeverSent {
     QueueFull,
     /// The connection, or the task that owned it, is gone.
     Gone,
+    /// There is no frame: its message cannot be made.
+    Unwritable,
 }
 
 /// Who wants to know what became of a frame.

@@ -88,13 +88,15 @@ pub struct OpenCounts {
     pub advices: u64,
     /// Undelivered approvals that are marked.
     pub marked: u64,
+    /// Reversals that an issuer denied (M4).
+    pub denied: u64,
     /// Open cases.
     pub cases: u64,
 }
 
 /// The columns of an [`Owed`].
 pub(crate) const OWED: &str = "id, status, cause, owner, attempts, opened, due, parked, kind, created, amount, currency, \
-     stan, merchant, terminal, issuer, card_first6, card_last4";
+     stan, merchant, terminal, issuer, card_first6, card_last4, answered";
 
 /// Makes the functions of one back end: they differ only in their types.
 macro_rules! finders {
@@ -283,8 +285,9 @@ macro_rules! finders {
                      min(opened) FILTER (WHERE status = 3 AND cause <> 7), \
                      count(*) FILTER (WHERE status = 1), \
                      (SELECT count(*) FROM cases WHERE resolved IS NULL), \
-                     count(*) FILTER (WHERE status = 3 AND cause = 7) \
-                     FROM obligation WHERE status IN (1, 3)",
+                     count(*) FILTER (WHERE status = 3 AND cause = 7), \
+                     count(*) FILTER (WHERE status = 6) \
+                     FROM obligation WHERE status IN (1, 3, 6)",
                 )
                 .fetch_one(&self.$pool)
                 .await?;
@@ -294,6 +297,7 @@ macro_rules! finders {
                     marked: crate::image::count(row.try_get(2)?),
                     cases: crate::image::count(row.try_get(3)?),
                     advices: crate::image::count(row.try_get(4)?),
+                    denied: crate::image::count(row.try_get(5)?),
                 })
             }
         }
@@ -314,6 +318,11 @@ macro_rules! finders {
                     opened: Wall(row.try_get(5)?),
                     due: Wall(row.try_get(6)?),
                     parked: row.try_get(7)?,
+                    answered: row
+                        .try_get::<Option<String>, _>(18)?
+                        .as_deref()
+                        .map(crate::image::code_of)
+                        .transpose()?,
                 },
                 kind: known("kind", row.try_get(8)?, Kind::from_number)?,
                 created: Wall(row.try_get(9)?),

@@ -22,18 +22,21 @@ pub(crate) const FOUND: &str = "t.id, t.created, t.amount, t.day, t.node, t.epoc
      o.status, o.cause, o.owner, o.attempts, o.opened, o.due, o.parked, \
      t.claimed, t.claiming, k.original, k.key, k.day, k.amount, k.status, \
      CASE WHEN t.claimed <> 0 THEN EXISTS (SELECT 1 FROM claim u JOIN obligation v ON v.id = u.id \
-     WHERE u.original = t.id AND u.status = 2 AND v.status IN (1, 3) AND v.cause <> 7) ELSE false END";
+     WHERE u.original = t.id AND u.status = 2 AND v.status IN (1, 3, 6) AND v.cause <> 7) ELSE false END, o.answered";
 
 /// What [`FOUND`] joins to `txn AS t`.
 pub(crate) const BESIDE: &str =
     "LEFT JOIN obligation o ON o.id = t.id LEFT JOIN claim k ON k.id = t.id";
 
 /// The first column after those of [`FOUND`].
-pub(crate) const AFTER_FOUND: usize = 45;
+pub(crate) const AFTER_FOUND: usize = 46;
 
 /// What an obligation copies from its transaction, so that it outlives the leaf of its day (M4).
 pub(crate) const COPIED: &str = "id, day, key, kind, created, amount, stan, listener, merchant, terminal, currency, issuer, \
      card_hash, card_first6, card_last4, card_sealed, carried";
+
+/// Status, cause, owner, attempts, when it was opened, when it is due, whether it is parked, and the last answer.
+pub(crate) type StoredObligation = (i16, i16, i32, i32, i64, i64, bool, Option<String>);
 
 /// One row as either back end gives it, in the order of [`FOUND`].
 pub(crate) struct Image {
@@ -64,7 +67,7 @@ pub(crate) struct Image {
     pub(crate) copies: i32,
     pub(crate) late: i32,
     pub(crate) concluded: Option<i64>,
-    pub(crate) obligation: Option<(i16, i16, i32, i32, i64, i64, bool)>,
+    pub(crate) obligation: Option<StoredObligation>,
     pub(crate) claimed: i64,
     pub(crate) claiming: Option<i64>,
     pub(crate) claim: Option<(i64, Vec<u8>, i32, i64, i16)>,
@@ -86,6 +89,7 @@ macro_rules! image_of {
                     row.try_get(34)?,
                     row.try_get(35)?,
                     row.try_get(36)?,
+                    row.try_get(45)?,
                 )),
             };
             let claim = match row.try_get::<Option<i64>, _>(39)? {
@@ -191,7 +195,7 @@ impl Image {
 
 fn obligation_of(
     id: TxnId,
-    (status, cause, owner, attempts, opened, due, parked): (i16, i16, i32, i32, i64, i64, bool),
+    (status, cause, owner, attempts, opened, due, parked, answered): StoredObligation,
 ) -> Result<Obligation, StoreError> {
     Ok(Obligation {
         id,
@@ -202,6 +206,7 @@ fn obligation_of(
         opened: Wall(opened),
         due: Wall(due),
         parked,
+        answered: answered.as_deref().map(code_of).transpose()?,
     })
 }
 
@@ -217,7 +222,7 @@ fn claim_of(
     })
 }
 
-fn code_of(text: &str) -> Result<Code, StoreError> {
+pub(crate) fn code_of(text: &str) -> Result<Code, StoreError> {
     Code::new(text).map_err(|_| StoreError::Corrupt { what: "response code", value: 0 })
 }
 

@@ -140,7 +140,7 @@ impl Core {
         self.in_flight.insert(txn.row.id);
         if let Some(issuer) = self.issuer(txn.row.issuer.as_ref()) {
             issuer.in_flight += 1;
-            issuer.stans.insert(txn.row.id.stan(), ());
+            issuer.stans.insert(txn.row.id.stan(), txn.row.id);
             issuer.pace.sale(now.mono);
         }
     }

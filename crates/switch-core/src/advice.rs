@@ -1,7 +1,7 @@
 //! An advice or refund is the switch's to deliver once its intent is durable (M12): its terminal is told that it is done, and
 //! it is repeated until its issuer answers.
 
-use iso8583::{Cause, Code};
+use iso8583::{Cause, Class, Code};
 
 use crate::{
     Case, CaseKind, Change, IssuerAnswer, NoteKind, Now, ObligationCause, ObligationStatus,
@@ -11,9 +11,6 @@ use crate::{
     core::Core,
     txn::{Sending, Txn},
 };
-
-/// Codes with which an issuer refuses nothing: it could not do it now.
-const NOT_NOW: [&str; 4] = ["09", "91", "96", "98"];
 
 /// What an issuer says of an advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +35,7 @@ impl Txn {
             cause: ObligationCause::Delivery,
             at: now.wall,
             due: now.wall,
+            said: None,
         }
     }
 
@@ -81,18 +79,19 @@ impl Txn {
     }
 
     fn advice_answer(&self, answer: &IssuerAnswer, core: &Core) -> AdviceAnswer {
-        let unknown = core.is_unknown_code(&answer.issuer, answer.code);
-        if core.has(Bug::AdviceRefusalIgnored) && !answer.approves && !self.row.state.is_in_flight()
-        {
-            AdviceAnswer::Taken(answer.code)
-        } else if unknown || (!answer.approves && NOT_NOW.contains(&answer.code.as_str())) {
-            AdviceAnswer::NotNow
-        } else if !answer.approves {
-            AdviceAnswer::Refused(answer.code)
-        } else if contradicts(&self.row, answer, false) {
-            AdviceAnswer::NotNow
-        } else {
-            AdviceAnswer::Taken(answer.code)
+        let class = core.class_of(answer);
+        let ignored = core.has(Bug::AdviceRefusalIgnored) && !self.row.state.is_in_flight();
+        match class {
+            Class::Final | Class::Open | Class::Own | Class::Unknown if ignored => {
+                AdviceAnswer::Taken(answer.code)
+            }
+            Class::Final => AdviceAnswer::Refused(answer.code),
+            Class::Approved | Class::Partial if !contradicts(&self.row, answer, false) => {
+                AdviceAnswer::Taken(answer.code)
+            }
+            Class::Approved | Class::Partial | Class::Open | Class::Own | Class::Unknown => {
+                AdviceAnswer::NotNow
+            }
         }
     }
 
@@ -103,7 +102,7 @@ impl Txn {
             Some(_) => false,
             None => !self.row.state.is_in_flight(),
         };
-        if refused && answer.approves {
+        if refused && core.class_of(answer).approves() {
             self.taken_after_all(now, answer.code, core);
         }
     }
@@ -139,11 +138,9 @@ impl Txn {
         }
     }
 
-    /// M12: its issuer could not do it now, refused nothing, and takes a repeat for the same.
+    /// M12: the answer refuses nothing for good, and its issuer takes a repeat for the same.
     pub(crate) fn is_told_again(&self, answer: &IssuerAnswer, core: &Core) -> bool {
         self.is_delivered()
-            && !answer.approves
-            && NOT_NOW.contains(&answer.code.as_str())
             && core.issuers.get(&answer.issuer).is_some_and(|issuer| issuer.policy.repeats_advices)
     }
 
@@ -195,6 +192,7 @@ impl Txn {
             cause: ObligationCause::Delivery,
             at: now.wall,
             due: now.wall,
+            said: self.said(),
         });
         let kind = if refused { NoteKind::AdviceRefused } else { NoteKind::AdviceDelivered };
         let note = Some(self.note(now, kind, code.as_str()));

@@ -1,7 +1,12 @@
 //! An issuer answers: in time it decides, late it is recorded and never obeyed (M9, M12, M13).
 
+use std::time::Duration;
+
+use iso8583::Class;
+
 use crate::{
-    Engine, Found, IssuerAnswer, NoteKind, Notice, Now, Row, RowState,
+    Case, CaseKind, Engine, Found, IssuerAnswer, Key, Matched, NoteKind, Notice, Now, Row,
+    RowState, TxnId,
     bug::Bug,
     core::Core,
     duty::Turn,
@@ -10,15 +15,18 @@ use crate::{
 
 impl Engine {
     pub(crate) fn on_answer(&mut self, now: Now, answer: IssuerAnswer) {
-        let Some(key) = self.key_of(answer.id) else { return self.on_stray_answer(now, answer) };
+        let key = self.core.number_of(&answer).and_then(|id| self.key_of(id));
+        let means = |key: &Key| self.txns.get(key).is_some_and(|txn| answer.may_mean(&txn.row));
+        let Some(key) = key.filter(means) else { return self.on_stray_answer(now, answer) };
         let Some(txn) = self.txns.get_mut(&key) else { return };
         if txn.row.issuer.as_ref() != Some(&answer.issuer) {
-            return;
+            let id = txn.row.id;
+            return self.core.answer_without_request(now, id, &answer);
         }
         if answer.to_reversal {
             // M12: an advice is never reversed
             if !txn.is_delivered() {
-                txn.on_reversal_answer(now, answer.code, &mut self.core);
+                txn.on_reversal_answer(now, &answer, &mut self.core);
             }
         } else if txn.awaits_answer() {
             let conclusion = txn.judge(answer, &self.core);
@@ -32,37 +40,74 @@ impl Engine {
     /// An answer whose transaction is no longer in memory: only an approval matters, and it is looked up by RRN.
     fn on_stray_answer(&mut self, now: Now, answer: IssuerAnswer) {
         self.core.notice(Notice::LateAnswer(answer.issuer.clone()));
-        if answer.to_reversal || !answer.approves {
+        let Matched::Number(id) = answer.matched else { return };
+        if answer.to_reversal || !self.core.class_of(&answer).approves() {
             return;
         }
-        if let Some(read) = self.late.ask(now, answer, self.core.config.late_reads_per_second) {
+        if let Some(read) = self.late.ask(now, id, answer, self.core.config.late_reads_per_second) {
             self.core.push(crate::Effect::Read(read));
         }
     }
 
     /// The row of a stray approval was read.
     pub(crate) fn on_stray_found(&mut self, now: Now, answer: &IssuerAnswer, found: Found) {
-        let key = found.row.key;
+        let (key, id) = (found.row.key, found.row.id);
         if found.row.issuer.as_ref() != Some(&answer.issuer) {
-            return;
+            return self.core.answer_without_request(now, id, answer);
         }
-        if self.txns.get(&key).is_some_and(|txn| txn.row.id != answer.id) {
+        if self.txns.get(&key).is_some_and(|txn| txn.row.id != id) {
             // another day's transaction has the identity: both cannot be in memory
-            self.late.put_back(answer.id, vec![answer.clone()]);
+            self.late.put_back(id, vec![answer.clone()]);
             let at = now.mono.plus(crate::persisted::RETRY);
-            return self.core.arm(at, crate::core::Timer::Stray(answer.id));
+            return self.core.arm(at, crate::core::Timer::Stray(id));
         }
         if !self.txns.contains_key(&key) {
             self.finished.remove(key);
             self.insert_txn(Txn::found(found));
         }
         if let Some(txn) = self.txns.get_mut(&key)
-            && txn.row.id == answer.id
+            && txn.row.id == id
             && !txn.looking
         {
             txn.on_late_answer(now, answer, &mut self.core);
         }
         self.step(now, key);
+    }
+}
+
+/// So far may the time that an answer repeats (7) lie from the time at which its request was read.
+const SENT_WITHIN: Duration = Duration::from_secs(600);
+
+impl IssuerAnswer {
+    /// True unless the time that it repeats (7) says that it means another transaction with the same trace number.
+    fn may_mean(&self, row: &Row) -> bool {
+        match self.matched {
+            Matched::Number(_) | Matched::Trace { sent: None, .. } => true,
+            Matched::Trace { sent: Some(at), .. } => {
+                at.since(row.created).max(row.created.since(at)) <= SENT_WITHIN
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Number of the transaction that an answer names, if one is open that it can mean.
+    fn number_of(&self, answer: &IssuerAnswer) -> Option<TxnId> {
+        match answer.matched {
+            Matched::Number(id) => Some(id),
+            Matched::Trace { stan, .. } => {
+                self.issuers.get(&answer.issuer)?.stans.get(&stan).copied()
+            }
+        }
+    }
+
+    /// M9: an issuer that was sent no byte of a transaction answers it. Its approval is no answer of ours, but it may have
+    /// charged the card: a person must look.
+    fn answer_without_request(&mut self, now: Now, id: TxnId, answer: &IssuerAnswer) {
+        self.notice(Notice::LateAnswer(answer.issuer.clone()));
+        if !answer.to_reversal && self.class_of(answer).approves() {
+            self.case(Case { id, kind: CaseKind::AnswerWithoutRequest, at: now.wall });
+        }
     }
 }
 
@@ -75,18 +120,23 @@ impl Txn {
     /// What an answer in time means.
     fn judge(&self, answer: IssuerAnswer, core: &Core) -> Conclusion {
         let answer = Box::new(answer);
-        let unknown = core.is_unknown_code(&answer.issuer, answer.code);
-        let undecided = unknown && !core.has(Bug::UnknownCodeRefuses);
-        if undecided || self.is_told_again(&answer, core) {
-            Conclusion::Silent
-        } else if !answer.approves {
-            Conclusion::Declined(answer)
-        } else if contradicts(&self.row, &answer, self.takes_partial)
-            && !core.has(Bug::ContradictionAccepted)
-        {
-            Conclusion::Contradicted(answer)
-        } else {
-            Conclusion::Approved(answer)
+        match core.class_of(&answer) {
+            Class::Unknown if !core.has(Bug::UnknownCodeRefuses) => {
+                Conclusion::Silent(Some(answer.code))
+            }
+            Class::Open | Class::Own if self.is_told_again(&answer, core) => {
+                Conclusion::Silent(Some(answer.code))
+            }
+            Class::Final | Class::Open | Class::Own | Class::Unknown => {
+                Conclusion::Declined(answer)
+            }
+            Class::Approved | Class::Partial
+                if contradicts(&self.row, &answer, self.takes_partial)
+                    && !core.has(Bug::ContradictionAccepted) =>
+            {
+                Conclusion::Contradicted(answer)
+            }
+            Class::Approved | Class::Partial => Conclusion::Approved(answer),
         }
     }
 
@@ -99,18 +149,22 @@ impl Txn {
         if !self.durable {
             return;
         }
+        let class = core.class_of(answer);
         if self.row.state.is_in_flight() && !self.ours {
             // its node, or recovery, concludes it: only then can be said whether this approval is the committed outcome
-            if answer.approves && !core.has(Bug::LateApprovalForgotten) {
+            if class.approves() && !core.has(Bug::LateApprovalForgotten) {
                 self.late += 1;
                 self.approval_seen = true;
                 core.follow(now, self.row.key);
             }
             return;
         }
-        if answer.approves {
+        if class.approves() {
             if core.has(Bug::LateApprovalForgotten) {
                 return;
+            }
+            if self.row.state == RowState::NeverSent {
+                return core.answer_without_request(now, self.row.id, answer);
             }
             if core.has(Bug::LateApprovalAccepted) && self.row.state == RowState::TimedOut {
                 return self.obey_late(now, answer, core);
@@ -121,12 +175,7 @@ impl Txn {
             self.late += 1;
             self.approval_seen = true;
             self.duty.withdraw = false;
-        } else if !core.is_unknown_code(&answer.issuer, answer.code)
-            && !matches!(answer.code.as_str(), "91" | "96" | "98")
-            && !self.approval_seen
-            && self.row.late == 0
-            && !self.was_approved()
-        {
+        } else if class == Class::Final && !self.was_approved() {
             self.duty.withdraw = true;
             core.note(now, self.row.id, self.row.day, NoteKind::LateRefusal, answer.code.as_str());
         }
@@ -152,9 +201,12 @@ impl Txn {
         stands && !contradicts(&self.row, answer, true)
     }
 
-    /// An approval was received, whatever was made of it: a later refusal withdraws nothing.
-    fn was_approved(&self) -> bool {
+    /// An approval was received, whatever was made of it: a later refusal withdraws nothing (M9), and a 25 to its reversal
+    /// confirms nothing (M4).
+    pub(crate) fn was_approved(&self) -> bool {
         self.row.approved > 0
+            || self.approval_seen
+            || self.row.late > 0
             || matches!(self.row.state, RowState::Approved | RowState::Undone)
             || matches!(
                 self.conclusion,
@@ -167,6 +219,7 @@ impl Txn {
         if self.owes(core) {
             // what an earlier attempt was answered no longer counts
             self.late = 0;
+            self.duty.denied = false;
             if self.duty.confirmed.take().is_some() {
                 self.queue(Turn::First, core);
             }
@@ -190,7 +243,7 @@ impl Txn {
 /// M13: the answer changes amount, currency, card or identity.
 pub(crate) fn contradicts(row: &Row, answer: &IssuerAnswer, takes_partial: bool) -> bool {
     let has_amount = row.kind.moves_money();
-    let amount = match (answer.partial, answer.amount) {
+    let amount = match (answer.is_partial(), answer.amount) {
         (true, Some(amount)) => !takes_partial || amount <= 0 || amount > row.amount,
         (true, None) => true,
         (false, Some(amount)) => has_amount && amount != row.amount,

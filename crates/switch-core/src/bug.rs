@@ -69,12 +69,20 @@ pub enum Bug {
     AdviceRepeated,
     /// An advice that its issuer refuses late is taken for delivered (M12).
     AdviceRefusalIgnored,
+    /// A terminal's reversal of what was declined by a code that is not final is answered 00, and nothing is owed (M8).
+    OpenDeclineForgotten,
+    /// A 25 confirms the reversal of what its issuer approved (M4).
+    NotFoundConfirms,
+    /// An answer to a reversal that names another amount or card confirms it (M4).
+    OtherReversalConfirms,
+    /// A reversal whose card does not open is taken for confirmed (M4).
+    UnwritableForgotten,
 }
 
 impl Bug {
     /// All of them.
     #[cfg(feature = "bugs")]
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::ApproveBeforeCommit,
         Self::UnknownTakenForDone,
         Self::CopyForwarded,
@@ -105,6 +113,10 @@ impl Bug {
         Self::AdviceReversed,
         Self::AdviceRepeated,
         Self::AdviceRefusalIgnored,
+        Self::OpenDeclineForgotten,
+        Self::NotFoundConfirms,
+        Self::OtherReversalConfirms,
+        Self::UnwritableForgotten,
     ];
 }
 

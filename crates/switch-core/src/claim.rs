@@ -223,8 +223,14 @@ impl Txn {
     ) -> Option<ClaimEnd> {
         let claim = self.claim.filter(|claim| claim.status != ClaimStatus::Released)?;
         let closes = obligation.is_some_and(|write| match write.status {
-            ObligationStatus::Confirmed | ObligationStatus::Withdrawn => true,
-            ObligationStatus::Marked | ObligationStatus::Cleared | ObligationStatus::Owed => false,
+            ObligationStatus::Confirmed
+            | ObligationStatus::Withdrawn
+            | ObligationStatus::EndedByHand => true,
+            // what is denied stands at the issuer
+            ObligationStatus::Marked
+            | ObligationStatus::Cleared
+            | ObligationStatus::Owed
+            | ObligationStatus::Denied => false,
         });
         let to = match row.state {
             RowState::Approved => ClaimStatus::Stands,

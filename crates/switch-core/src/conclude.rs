@@ -1,7 +1,7 @@
 //! From what was decided to the change that makes it durable (M2, M3, M5, M8, M10, M13, M14).
 
 use bytes::Bytes;
-use iso8583::Cause;
+use iso8583::{Cause, Class, Code};
 
 use crate::{
     Change, IssuerAnswer, Note, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
@@ -49,15 +49,19 @@ impl Txn {
             }
             Conclusion::Declined(answer) => {
                 decline(&mut row, answer, asked);
-                None
+                // M8: a code that is not final leaves open what the issuer did
+                let open = core.class_of(answer) != Class::Final;
+                let owes = asked && open && !core.has(Bug::OpenDeclineForgotten);
+                self.owed(now, ObligationCause::Asked).filter(|_| owes)
             }
             Conclusion::Contradicted(_)
-            | Conclusion::Silent
+            | Conclusion::Silent(_)
             | Conclusion::Recovered
             | Conclusion::NeverSent(_)
                 if self.is_delivered() && !core.has(Bug::AdviceReversed) =>
             {
                 note = self.note_of_advice(now, conclusion, core);
+                row.code = conclusion.code();
                 Some(self.accept(&mut row, now, !matches!(conclusion, Conclusion::NeverSent(_))))
             }
             Conclusion::Contradicted(answer) => {
@@ -68,9 +72,10 @@ impl Txn {
                 core.notice(Notice::Contradicted(answer.issuer.clone()));
                 self.owed(now, ObligationCause::Contradicted)
             }
-            Conclusion::Silent => {
+            Conclusion::Silent(code) => {
                 row.state = RowState::TimedOut;
                 row.cause = Cause::NoAnswer;
+                row.code = *code;
                 let cause = if asked { ObligationCause::Asked } else { ObligationCause::Silence };
                 self.owed(now, cause).filter(|_| !core.has(Bug::NoReversalOnSilence))
             }
@@ -105,7 +110,7 @@ impl Txn {
             Conclusion::Recovered => Some(self.note(now, NoteKind::Recovered, "")),
             Conclusion::Approved(_)
             | Conclusion::Declined(_)
-            | Conclusion::Silent
+            | Conclusion::Silent(_)
             | Conclusion::NeverSent(_) => None,
         }
     }
@@ -122,7 +127,21 @@ impl Txn {
             cause: ObligationCause::Undelivered,
             at: now.wall,
             due: now.wall.plus(self.grace),
+            said: None,
         })
+    }
+}
+
+impl Conclusion {
+    /// The issuer's code, where it answered.
+    const fn code(&self) -> Option<Code> {
+        match self {
+            Self::Approved(answer) | Self::Declined(answer) | Self::Contradicted(answer) => {
+                Some(answer.code)
+            }
+            Self::Silent(code) => *code,
+            Self::Recovered | Self::NeverSent(_) => None,
+        }
     }
 }
 
@@ -130,7 +149,8 @@ pub(crate) fn approve(row: &mut Row, answer: &IssuerAnswer) {
     row.state = RowState::Approved;
     row.cause = Cause::Issuer;
     row.code = Some(answer.code);
-    row.approved = if answer.partial { answer.amount.unwrap_or(row.amount) } else { row.amount };
+    row.approved =
+        if answer.is_partial() { answer.amount.unwrap_or(row.amount) } else { row.amount };
     row.answer = Bytes::clone(&answer.answer);
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use iso8583::{Cause, Code};
+use iso8583::{Cause, Class};
 
 use crate::{
-    AskId, Case, Day, Effect, EngineConfig, Instant, IssuerName, IssuerPolicy, Key, LinkId, Note,
-    NoteKind, Notice, Now, Outcome, Progress, Record, RecordId, Reply, Row, TxnId, Wall,
+    AskId, Case, Day, Effect, EngineConfig, Instant, IssuerAnswer, IssuerName, IssuerPolicy, Key,
+    LinkId, Note, NoteKind, Notice, Now, Outcome, Progress, Record, RecordId, Reply, Row, TxnId,
+    Wall,
     event::Asked,
     numbers::Numbers,
     pace::{self, Pace},
@@ -59,8 +60,8 @@ pub(crate) struct Issuer {
     pub(crate) links: BTreeSet<LinkId>,
     /// Requests admitted and not concluded.
     pub(crate) in_flight: usize,
-    /// STANs of transactions that are open with it.
-    pub(crate) stans: Table<u32, ()>,
+    /// Transactions that are open with it, by STAN.
+    pub(crate) stans: Table<u32, TxnId>,
     /// Reversals handed to a link or awaiting their answer.
     pub(crate) reversals_out: usize,
     /// Reversals that became owed in this life and were not yet tried.
@@ -245,8 +246,24 @@ impl Core {
         self.issuers.get_mut(name?)
     }
 
-    pub(crate) fn is_unknown_code(&self, name: &IssuerName, code: Code) -> bool {
-        self.issuers.get(name).is_some_and(|issuer| issuer.policy.unknown_codes.contains(&code))
+    /// Class of an issuer's answer: `unknown_codes` go before its dialect, and a code of our own says as little as an
+    /// open one (M12).
+    pub(crate) fn class_of(&self, answer: &IssuerAnswer) -> Class {
+        let policy = self.issuers.get(&answer.issuer).map(|issuer| &issuer.policy);
+        if policy.is_some_and(|policy| policy.unknown_codes.contains(&answer.code)) {
+            return Class::Unknown;
+        }
+        match answer.class {
+            Class::Own => Class::Open,
+            class => class,
+        }
+    }
+
+    /// True where the row was declined with a code that surely is a refusal of its issuer (M8).
+    pub(crate) fn is_refusal(&self, row: &Row) -> bool {
+        let policy = row.issuer.as_ref().and_then(|name| self.issuers.get(name));
+        let refusals = policy.map_or(&[][..], |issuer| &issuer.policy.refusals);
+        row.code.is_some_and(|code| refusals.contains(&code))
     }
 
     /// A number for an answer that is no transaction's.

@@ -73,7 +73,7 @@ impl Txn {
             self.pending.is_none() && self.row.state.is_in_flight() && self.askers.is_empty();
         let given_up = over && unwritten && !self.is_delivered();
         if given_up && matches!(self.conclusion, Some(Conclusion::Approved(_))) {
-            self.conclusion = Some(Conclusion::Silent);
+            self.conclusion = Some(Conclusion::Silent(None));
             self.late += 1;
         }
     }
@@ -100,6 +100,7 @@ impl Txn {
             cause: ObligationCause::Undelivered,
             at: now.wall,
             due: now.wall.plus(self.grace),
+            said: None,
         };
         let note = self.note(now, NoteKind::Undelivered, "");
         let row = self.next_image(core, |_| {});
@@ -118,6 +119,7 @@ impl Txn {
             cause: mark.cause,
             at: now.wall,
             due: mark.due,
+            said: None,
         };
         let row = self.next_image(core, |_| {});
         self.record(

@@ -5,8 +5,9 @@ use std::time::Duration;
 use iso8583::Code;
 
 use crate::{
-    Change, Durable, Effect, Engine, Instant, Key, Notice, Now, ObligationStatus, ObligationWrite,
-    ReversalOut, ReversalResult, ReversalSchedule, TxnId,
+    Case, CaseKind, Change, Durable, Effect, Engine, Instant, IssuerAnswer, Key, NoteKind, Notice,
+    Now, ObligationStatus, ObligationWrite, ReversalOut, ReversalResult, ReversalSchedule,
+    ReversalUnsent, Row, Said, TxnId,
     bug::Bug,
     core::{Core, Issuer, Timer},
     txn::{Exchange, Sending, Txn},
@@ -123,18 +124,26 @@ impl Engine {
     }
 
     /// It does not count: it is tried again when a link is up, or after the first wait.
-    pub(crate) fn on_reversal_never_sent(&mut self, now: Now, id: TxnId) {
+    pub(crate) fn on_reversal_never_sent(&mut self, now: Now, id: TxnId, why: ReversalUnsent) {
         let Some(key) = self.key_of(id) else { return };
         let Some(txn) = self.txns.get_mut(&key) else { return };
         if txn.duty.sending == Sending::Handed {
-            let wait = self
+            let schedule = self
                 .core
                 .issuer(txn.row.issuer.as_ref())
-                .map(|issuer| issuer.policy.reversal.first);
-            let at = now.mono.plus(wait.unwrap_or(Duration::from_secs(2)));
+                .map(|issuer| (issuer.policy.reversal.first, issuer.policy.reversal.longest));
+            let (first, longest) = schedule.unwrap_or((Duration::from_secs(2), UNKNOWN_TWICE));
+            let wait = match why {
+                ReversalUnsent::NoLink => first,
+                ReversalUnsent::Unwritable => longest,
+            };
+            let at = now.mono.plus(wait);
             // it brings no answer
             let early = u32::from(std::mem::take(&mut txn.duty.handed_early));
             txn.duty.early = txn.duty.early.saturating_sub(early);
+            if why == ReversalUnsent::Unwritable {
+                txn.cannot_be_sent(&self.core);
+            }
             let next = if txn.wants_answer(&self.core) { Sending::Due(at) } else { Sending::Idle };
             txn.set_sending(next, &mut self.core);
         }
@@ -175,10 +184,9 @@ impl Txn {
         let known = self.obligation.as_ref();
         self.duty.attempts = known.map_or(0, |known| known.attempts);
         self.duty.parked = known.is_some_and(|known| known.parked);
-        // one that an approval opened again, or that an earlier life may have sent, is a repeat
-        self.duty.written_once |= self.duty.attempts > 0
-            || known.is_some_and(|known| known.cause == crate::ObligationCause::LateApproval);
+        self.duty.written_once |= self.duty.attempts > 0;
         self.duty.confirmed = None;
+        self.duty.denied = false;
         self.duty.proof = Some(durable.into_owed());
         self.hold_stan(core);
         core.disarm(self.grace_timer.take(), Timer::Grace(self.row.key));
@@ -220,12 +228,22 @@ impl Txn {
         self.duty.not_found_counts_from.is_some_and(|from| now.mono < from)
     }
 
-    /// Whether an advice has its case: a person may say at any time what became of it (M12).
+    /// A case of it is open: a person may say at any time what became of it (M4, M12).
     fn has_case(&self) -> bool {
-        self.is_delivered() && (self.duty.parked || self.duty.issuer_gone)
+        self.duty.parked || (self.is_delivered() && self.duty.issuer_gone)
     }
 
-    /// An advice that has its case is still owed, as was just written: it is sent again, or looked at again later.
+    /// M4: it stays owed and is a case. It is tried again, since a reload or a start with the right key may mend it.
+    fn cannot_be_sent(&mut self, core: &Core) {
+        if core.has(Bug::UnwritableForgotten) {
+            self.duty.confirmed = Some(Code::APPROVED);
+        } else if self.wants_answer(core) && !self.duty.unwritable {
+            self.duty.unwritable = true;
+            self.duty.case = true;
+        }
+    }
+
+    /// What has its case is still owed, as was just written: it is sent again, or looked at again later.
     pub(crate) fn still_owed(&mut self, now: Now, core: &mut Core) {
         let rests = self.duty.sending == Sending::Idle && self.duty.proof.is_some();
         if !rests || !self.has_case() || !self.wants_answer(core) {
@@ -257,7 +275,11 @@ impl Txn {
     /// Its exchange is open again: no new request takes its STAN (I20).
     pub(crate) fn hold_stan(&mut self, core: &mut Core) {
         if let Some(known) = core.issuer(self.row.issuer.as_ref()) {
-            self.stan_held |= known.stans.insert(self.row.id.stan(), ()).is_none();
+            let stan = self.row.id.stan();
+            if !known.stans.contains_key(&stan) {
+                known.stans.insert(stan, self.row.id);
+                self.stan_held = true;
+            }
         }
     }
 
@@ -291,7 +313,8 @@ impl Txn {
     }
 
     /// The issuer answered a reversal.
-    pub(crate) fn on_reversal_answer(&mut self, now: Now, code: Code, core: &mut Core) {
+    pub(crate) fn on_reversal_answer(&mut self, now: Now, answer: &IssuerAnswer, core: &mut Core) {
+        let code = answer.code;
         let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
         let is_final = issuer.policy.reversal.final_codes.contains(&code);
         if !self.wants_answer(core) && matches!(self.duty.sending, Sending::Written { .. }) {
@@ -300,16 +323,32 @@ impl Txn {
         if !self.wants_answer(core) || !self.duty.written_once {
             return;
         }
+        let awaited = matches!(self.duty.sending, Sending::Written { .. });
+        self.duty.answered = Some(code);
+        if is_of_another(&self.row, answer) && !core.has(Bug::OtherReversalConfirms) {
+            // M4: it says that something else was taken back
+            core.notice(Notice::Contradicted(answer.issuer.clone()));
+            core.note(now, self.row.id, self.row.day, NoteKind::Contradiction, "reversal");
+            if awaited {
+                self.attempt_failed(now, ReversalResult::Refused, None, core);
+            }
+            return;
+        }
         // a 25 to so early an attempt may mean that it overtook its original, however late the 25 itself comes
-        let answers_early = code.as_str() == "25" && (self.duty.early > 0 || self.is_early(now));
+        let not_found = code == Code::NOT_FOUND;
+        let answers_early = not_found && (self.duty.early > 0 || self.is_early(now));
         self.duty.early = self.duty.early.saturating_sub(u32::from(answers_early));
         let answers_early = answers_early && !core.has(Bug::EarlyNotFoundFinal);
         let early = self.duty.not_found_counts_from.filter(|_| answers_early);
-        if is_final && early.is_none() {
+        let denied = not_found && self.was_approved() && !core.has(Bug::NotFoundConfirms);
+        if (is_final || denied) && early.is_none() {
+            self.duty.attempts += u32::from(awaited);
             self.duty.confirmed = Some(code);
+            self.duty.denied = denied;
             self.rest(core);
-            self.tell_result(ReversalResult::Confirmed, core);
-        } else if matches!(self.duty.sending, Sending::Written { .. }) {
+            let result = if denied { ReversalResult::Denied } else { ReversalResult::Confirmed };
+            self.tell_result(result, core);
+        } else if awaited {
             self.attempt_failed(now, ReversalResult::Refused, early, core);
         }
     }
@@ -367,14 +406,26 @@ impl Txn {
         });
     }
 
-    /// Confirmed or withdrawn: behind everything else.
+    /// Confirmed, denied or withdrawn: behind everything else.
     pub(crate) fn record_release(&mut self, now: Now, status: ObligationStatus, core: &mut Core) {
         let cause =
             self.obligation.as_ref().map_or(crate::ObligationCause::Silence, |known| known.cause);
-        let write = ObligationWrite { status, cause, at: now.wall, due: now.wall };
+        let said = self.said();
+        let write = ObligationWrite { status, cause, at: now.wall, due: now.wall, said };
         let row = self.next_image(core, |_| {});
-        let change = Change { row, obligation: Some(write), note: None, case: None, claim: None };
+        let case = (status == ObligationStatus::Denied).then(|| {
+            let (id, kind) = (self.row.id, CaseKind::ReversalDenied);
+            core.notice(Notice::CaseOpened { id, kind });
+            Case { id, kind, at: now.wall }
+        });
+        let change = Change { row, obligation: Some(write), note: None, case, claim: None };
         self.record(now, change, core);
+    }
+
+    /// How many attempts were written, and what the last answer said.
+    pub(crate) fn said(&self) -> Option<Said> {
+        let attempts = self.duty.attempts.max(self.obligation.as_ref()?.attempts);
+        Some(Said { attempts, answered: self.duty.answered })
     }
 
     /// It is durable that nothing is owed any more.
@@ -431,6 +482,15 @@ impl Txn {
             list.remove(&entry);
         }
     }
+}
+
+/// M4: an answer to a reversal that names another amount, currency or card.
+fn is_of_another(row: &Row, answer: &IssuerAnswer) -> bool {
+    let moves = row.kind.moves_money();
+    let amounts = [row.amount, row.approved];
+    answer.amount.is_some_and(|amount| moves && !amounts.contains(&amount))
+        || answer.currency.is_some_and(|currency| moves && currency != row.currency)
+        || answer.card_hash.is_some_and(|hash| hash != row.card.hash)
 }
 
 impl ReversalSchedule {

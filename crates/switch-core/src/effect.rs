@@ -238,6 +238,8 @@ pub enum ReversalResult {
     Unanswered,
     /// Withdrawn by a late refusal before any was written.
     Withdrawn,
+    /// Answered with 25 by an issuer that approved the original (M4).
+    Denied,
 }
 
 /// Why new work was shed.

@@ -101,7 +101,7 @@ impl Engine {
             Event::Written { id, link } => self.on_written(now, id, link),
             Event::NeverSent { id, why } => self.on_never_sent(now, id, why),
             Event::ReversalWritten { id, link: _ } => self.on_reversal_written(now, id),
-            Event::ReversalNeverSent { id } => self.on_reversal_never_sent(now, id),
+            Event::ReversalNeverSent { id, why } => self.on_reversal_never_sent(now, id, why),
             Event::Answer(answer) => self.on_answer(now, *answer),
             Event::LinkUp { issuer, link } => self.on_link(&issuer, link, true),
             Event::LinkDown { issuer, link } => self.on_link(&issuer, link, false),

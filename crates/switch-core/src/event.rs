@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use iso8583::{Cause, Code, Kind};
+use iso8583::{Cause, Class, Code, Kind};
 
 use crate::{
     AskId, Card, ClaimAsk, Day, Digest, Found, Instant, IssuerName, Key, LinkId, Name, RecordId,
-    TxnId,
+    TxnId, Wall,
 };
 
 /// Something happened.
@@ -65,6 +65,8 @@ pub enum Event {
     ReversalNeverSent {
         /// Of which transaction.
         id: TxnId,
+        /// Why.
+        why: ReversalUnsent,
     },
     /// An issuer's answer that names its transaction by RRN (37) and STAN (11).
     Answer(Box<IssuerAnswer>),
@@ -265,21 +267,29 @@ pub enum Unsent {
     TooLate,
 }
 
+/// Why an attempt at a reversal was never sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReversalUnsent {
+    /// No link of the issuer is up, or the one it was queued on went away.
+    NoLink,
+    /// Its message cannot be made: its card number does not open with this node's key, or the issuer's dialect cannot
+    /// express it.
+    Unwritable,
+}
+
 /// An issuer's answer to a request or a reversal, matched by MTI class, STAN (11) and RRN (37).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerAnswer {
     /// Who answered.
     pub issuer: IssuerName,
     /// Which transaction it names.
-    pub id: TxnId,
+    pub matched: Matched,
     /// Whether it answers the reversal (0410) or the request.
     pub to_reversal: bool,
-    /// Response code (39).
+    /// Response code (39), in the form of the 1987 version.
     pub code: Code,
-    /// Whether the issuer's dialect counts that code as an approval (class A), 10 included.
-    pub approves: bool,
-    /// Whether it approves a part only (10).
-    pub partial: bool,
+    /// Class of that code in the issuer's dialect (M12).
+    pub class: Class,
     /// Amount (4), if present.
     pub amount: Option<i64>,
     /// Currency (49), if present.
@@ -292,6 +302,34 @@ pub struct IssuerAnswer {
     pub merchant: Option<Bytes>,
     /// What of it goes to the terminal, packed by the edge.
     pub answer: Bytes,
+}
+
+impl IssuerAnswer {
+    /// Approved, in whole or in part.
+    #[must_use]
+    pub const fn approves(&self) -> bool {
+        self.class.approves()
+    }
+
+    /// Approved for a part of the amount.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        matches!(self.class, Class::Partial)
+    }
+}
+
+/// How an answer names its transaction, by the match set of its dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Matched {
+    /// By retrieval reference number (37).
+    Number(TxnId),
+    /// By trace number (11) of the exchange with that issuer.
+    Trace {
+        /// The trace number, as it was sent to the issuer.
+        stan: u32,
+        /// When the request was sent, as the answer repeats it (7): to the second.
+        sent: Option<Wall>,
+    },
 }
 
 /// A block of transaction numbers.

@@ -131,7 +131,7 @@ impl Engine {
         let Exchange::Written { deadline, .. } = txn.exchange else { return };
         let waits = txn.ours && txn.durable && txn.row.state.is_in_flight();
         if deadline <= now.mono && waits {
-            txn.decide(Conclusion::Silent, &mut self.core);
+            txn.decide(Conclusion::Silent(None), &mut self.core);
             self.step(now, key);
         }
     }
@@ -146,7 +146,7 @@ impl Engine {
                 && txn.durable
                 && matches!(txn.row.state, RowState::InFlight | RowState::InFlightReversalAsked)
             {
-                txn.decide(Conclusion::Silent, &mut self.core);
+                txn.decide(Conclusion::Silent(None), &mut self.core);
             }
             self.step(now, key);
         }

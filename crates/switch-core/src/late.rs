@@ -24,11 +24,16 @@ impl LateReads {
     }
 
     /// Keeps the answer and says what to read, or drops it where too many are looked up already.
-    pub(crate) fn ask(&mut self, now: Now, answer: IssuerAnswer, most: u32) -> Option<Read> {
+    pub(crate) fn ask(
+        &mut self,
+        now: Now,
+        id: TxnId,
+        answer: IssuerAnswer,
+        most: u32,
+    ) -> Option<Read> {
         while self.asked.front().is_some_and(|at| now.mono.since(*at) >= Duration::from_secs(1)) {
             self.asked.pop_front();
         }
-        let id = answer.id;
         let room = self.asked.len() < usize::try_from(most).unwrap_or(usize::MAX)
             && self.waiting.len() < MOST_WAITING;
         if !room {

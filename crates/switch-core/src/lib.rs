@@ -39,7 +39,7 @@ mod time;
 mod txn;
 
 // The codec's words that stand in rows and events, for the floors above that may not import the codec.
-pub use iso8583::{Cause, Code, Kind, OnSilence, Takes, numbered};
+pub use iso8583::{Cause, Class, Code, Kind, OnSilence, Takes, numbered};
 
 #[cfg(feature = "bugs")]
 pub use bug::Bug;
@@ -51,8 +51,8 @@ pub use effect::{
 };
 pub use engine::{Engine, Gauges};
 pub use event::{
-    Asked, Commit, Event, IssuerAnswer, NumberBlock, OriginalFound, Persisted, ReadFailed, Request,
-    ReversalRequest, Unsent,
+    Asked, Commit, Event, IssuerAnswer, Matched, NumberBlock, OriginalFound, Persisted, ReadFailed,
+    Request, ReversalRequest, ReversalUnsent, Unsent,
 };
 pub use ids::{
     AskId, Day, Digest, Epoch, IssuerName, Key, LinkId, Name, NodeNo, RecordId, TerminalKey, TxnId,
@@ -63,7 +63,7 @@ pub use network::{
 pub use policy::{EngineConfig, IssuerPolicy, ReversalSchedule};
 pub use record::{
     Case, CaseKind, Change, ClaimEnd, ClaimIntent, Note, NoteKind, ObligationWrite, Progress,
-    Record,
+    Record, Said,
 };
 pub use row::{
     Card, Claim, ClaimStatus, Fixed, Found, Obligation, ObligationCause, ObligationStatus, Row,

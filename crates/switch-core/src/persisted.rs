@@ -131,9 +131,12 @@ impl Engine {
                     }
                     Some(ObligationStatus::Marked) => txn.marked(now, core),
                     Some(ObligationStatus::Cleared) => txn.unmarked(core),
-                    Some(ObligationStatus::Confirmed | ObligationStatus::Withdrawn) => {
-                        txn.released(core);
-                    }
+                    Some(
+                        ObligationStatus::Confirmed
+                        | ObligationStatus::Withdrawn
+                        | ObligationStatus::Denied
+                        | ObligationStatus::EndedByHand,
+                    ) => txn.released(core),
                     None => {}
                 }
                 if txn.row.state.is_told_approved() && txn.reversers.is_empty() && !txn.is_marked()
@@ -144,6 +147,7 @@ impl Engine {
             Record::Progress(progress) => {
                 if let Some(obligation) = &mut txn.obligation {
                     obligation.attempts = progress.attempts;
+                    obligation.answered = progress.answered.or(obligation.answered);
                     obligation.owner = core.config.node;
                 }
                 if std::mem::take(&mut txn.adopt) {
@@ -319,12 +323,18 @@ impl Txn {
             // written by this node: nothing is left to adopt
             self.adopt = false;
             let known = self.obligation.take();
+            // one that was owed before, in whatever life, may have been written
+            self.duty.written_once |=
+                known.as_ref().is_some_and(crate::Obligation::may_have_been_written);
+            let attempts = known.as_ref().map_or(0, |known| known.attempts);
+            let answered = known.as_ref().and_then(|known| known.answered);
             self.obligation = Some(crate::Obligation {
                 id: self.row.id,
                 status: write.status,
                 cause: write.cause,
                 owner: core.config.node,
-                attempts: known.as_ref().map_or(0, |known| known.attempts),
+                attempts: write.said.map_or(attempts, |said| said.attempts),
+                answered: write.said.and_then(|said| said.answered).or(answered),
                 opened: known.as_ref().map_or(write.at, |known| known.opened),
                 due: write.due,
                 parked: known.is_some_and(|known| known.parked),

@@ -62,8 +62,11 @@ pub struct IssuerPolicy {
     pub timeout: Duration,
     /// Most requests in flight (M16).
     pub max_in_flight: usize,
-    /// Codes that count as silence (M3).
+    /// Codes that count as silence (M3), whatever their class is.
     pub unknown_codes: Vec<Code>,
+    /// Codes, in the form of the 1987 version, that are surely refusals of this issuer (M8): a transaction that was declined
+    /// with another one is reversed when its terminal asks for it.
+    pub refusals: Vec<Code>,
     /// Its reversals (M4), and the advices that it is owed (M12).
     pub reversal: ReversalSchedule,
     /// Whether it takes a repeated advice for the same (M12): if not, it gets one copy, then a case is opened.

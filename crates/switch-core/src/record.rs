@@ -1,5 +1,7 @@
 //! What the engine hands to the two writers: intents, and changes of what is durable.
 
+use iso8583::Code;
+
 use crate::{ClaimStatus, Day, Key, ObligationCause, ObligationStatus, Row, TxnId, Wall};
 
 /// One record for a writer. `Intent` and `Claim` go down the intents lane, the others down the outcomes lane.
@@ -109,6 +111,17 @@ pub struct ObligationWrite {
     pub at: Wall,
     /// When a marked one becomes owed.
     pub due: Wall,
+    /// What its attempts came to; none leaves what is stored.
+    pub said: Option<Said>,
+}
+
+/// What the attempts at an obligation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// Attempts written so far.
+    pub attempts: u32,
+    /// The code of the last answer to one, in the form of the 1987 version; none leaves what is stored.
+    pub answered: Option<Code>,
 }
 
 /// The state of sending an owed reversal; applied only while it is owed. The owner becomes the writing node.
@@ -122,6 +135,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Whether its case is open.
     pub parked: bool,
+    /// The code of the last answer to an attempt; none leaves what is stored.
+    pub answered: Option<Code>,
     /// When.
     pub at: Wall,
 }
@@ -145,16 +160,23 @@ iso8583::numbered! {
         AmountsDiffer = 7, "amounts differ";
         /// A settlement's upload keeps a transaction that was reversed here.
         ReversedHere = 8, "reversed here, kept there";
+        /// An issuer that approved a transaction answered its reversal with 25 (M4).
+        ReversalDenied = 9, "reversal denied";
+        /// The message of a reversal or advice that is owed cannot be made: its card number does not open, or the issuer's
+        /// dialect cannot express it (M4).
+        CannotBeSent = 10, "cannot be sent";
         /// An advice or refund was not answered: after so many attempts, or after its one copy (M12).
         AdviceUnanswered = 20, "advice unanswered";
         /// The issuer refused an advice or refund that the terminal was told is done (M12).
         AdviceRefused = 21, "advice refused";
         /// The issuer approved an advice or refund after it, or we, had refused it (M9): nothing reverses it.
         AdviceApprovedLate = 22, "advice approved late";
+        /// An issuer approved a transaction of which no byte was sent to it (M9).
+        AnswerWithoutRequest = 51, "answer without request";
     }
 }
 
-/// What a person must look at. One a transaction and kind: opening it again changes nothing.
+/// What a person must look at. One a transaction and kind: opening it again opens one that was resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// Of which transaction.

@@ -170,6 +170,10 @@ iso8583::numbered! {
         Confirmed = 4;
         /// A late refusal came before any was written (M9).
         Withdrawn = 5;
+        /// The issuer approved the original, and answered its reversal with 25 (M4): a person must ask. It counts as open.
+        Denied = 6;
+        /// A person said that the issuer took it back (M4).
+        EndedByHand = 7;
     }
 }
 
@@ -205,8 +209,10 @@ pub struct Obligation {
     pub cause: ObligationCause,
     /// The node that must send it.
     pub owner: NodeNo,
-    /// Attempts written and failed so far.
+    /// Attempts written so far, but for one that is still to be answered.
     pub attempts: u32,
+    /// The code of the last answer to one, in the form of the 1987 version.
+    pub answered: Option<Code>,
     /// When it was first owed or marked.
     pub opened: Wall,
     /// When a marked one becomes owed.
@@ -243,6 +249,32 @@ pub struct Claim {
 }
 
 impl Obligation {
+    /// It was owed once, so that an attempt may have been written.
+    #[must_use]
+    pub const fn may_have_been_written(&self) -> bool {
+        match self.status {
+            ObligationStatus::Owed
+            | ObligationStatus::Confirmed
+            | ObligationStatus::Denied
+            | ObligationStatus::EndedByHand => true,
+            ObligationStatus::Marked | ObligationStatus::Cleared | ObligationStatus::Withdrawn => {
+                false
+            }
+        }
+    }
+
+    /// It waits for an answer, or for a person: nothing of its transaction is over.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.status {
+            ObligationStatus::Marked | ObligationStatus::Owed | ObligationStatus::Denied => true,
+            ObligationStatus::Cleared
+            | ObligationStatus::Confirmed
+            | ObligationStatus::Withdrawn
+            | ObligationStatus::EndedByHand => false,
+        }
+    }
+
     /// Its terminal was told that it is reversed, as nothing was owed: a claim that stands had taken all of it. It is owed
     /// should that claim be released (M8, M11).
     #[must_use]

@@ -101,6 +101,13 @@ impl Txn {
     }
 
     fn settle_refused(&mut self, now: Now, core: &mut Core) {
+        if self.is_owed_when_asked(core) {
+            self.refuse_other_amounts(now, core);
+            if !self.reversers.is_empty() {
+                // M8: its code did not say that nothing was posted
+                return self.owe_declined(now, core);
+            }
+        }
         self.answer_reversers(now, core);
         self.answer_askers(now, core);
         if self.adopt {
@@ -114,7 +121,10 @@ impl Txn {
             return;
         }
         if self.duty.confirmed.is_some() {
-            self.record_release(now, ObligationStatus::Confirmed, core);
+            let denied = self.duty.denied;
+            let status =
+                if denied { ObligationStatus::Denied } else { ObligationStatus::Confirmed };
+            self.record_release(now, status, core);
         } else if self.duty.withdraw
             && (!self.duty.written_once || core.has(Bug::WithdrawnAfterWrite))
             && self.duty.sending != Sending::Handed
@@ -149,10 +159,11 @@ impl Txn {
 
     /// What it owes goes on without end, or cannot go on: a person must look.
     pub(crate) fn record_case(&mut self, now: Now, core: &mut Core) {
-        let kind = match (self.duty.parked, self.is_delivered()) {
-            (true, true) => CaseKind::AdviceUnanswered,
-            (true, false) => CaseKind::ReversalUnanswered,
-            (false, _) => CaseKind::IssuerGone,
+        let kind = match (self.duty.unwritable, self.duty.parked, self.is_delivered()) {
+            (true, true | false, true | false) => CaseKind::CannotBeSent,
+            (false, true, true) => CaseKind::AdviceUnanswered,
+            (false, true, false) => CaseKind::ReversalUnanswered,
+            (false, false, true | false) => CaseKind::IssuerGone,
         };
         let case = Case { id: self.row.id, kind, at: now.wall };
         core.notice(crate::Notice::CaseOpened { id: case.id, kind });
@@ -190,6 +201,24 @@ impl Txn {
         true
     }
 
+    /// M8: declined by a code that is not surely a refusal, and no reversal was ever owed.
+    fn is_owed_when_asked(&self, core: &Core) -> bool {
+        self.row.state == RowState::Declined
+            && self.is_reversed()
+            && self.row.issuer.is_some()
+            && self.obligation.is_none()
+            && !core.is_refusal(&self.row)
+            && !core.has(Bug::OpenDeclineForgotten)
+    }
+
+    /// The row stays declined, as its terminal was told; its reversal is owed from now on.
+    fn owe_declined(&mut self, now: Now, core: &mut Core) {
+        let row = self.next_image(core, |_| {});
+        let obligation = self.owed(now, ObligationCause::Asked);
+        let note = Some(self.note(now, NoteKind::ReversalAsked, ""));
+        self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
+    }
+
     /// Its reversal is owed once nothing claims it: that is durable before it is answered (M4).
     fn promise(&mut self, now: Now, core: &mut Core) {
         let row = self.next_image(core, |_| {});
@@ -198,6 +227,7 @@ impl Txn {
             cause: ObligationCause::Asked,
             at: now.wall,
             due: now.wall,
+            said: None,
         });
         let note = Some(self.note(now, NoteKind::ReversalAsked, ""));
         self.record(now, Change { row, obligation, note, case: None, claim: None }, core);
@@ -233,6 +263,7 @@ impl Txn {
                 cause: mark.cause,
                 at: now.wall,
                 due: mark.due,
+                said: None,
             });
         if obligation.is_some() {
             // nobody had it: this life knows of every connection that asks from now on
@@ -254,6 +285,7 @@ impl Txn {
             key: self.row.key,
             attempts,
             parked: self.duty.parked || known.is_some_and(|known| known.parked),
+            answered: self.duty.answered,
             at: now.wall,
         };
         let record = core.persist_progress(progress);
@@ -295,6 +327,7 @@ impl Txn {
             cause,
             at: now.wall,
             due: now.wall,
+            said: None,
         })
     }
 

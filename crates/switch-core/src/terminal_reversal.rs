@@ -20,11 +20,15 @@ impl Engine {
         }
         let window = self.core.config.repeat_window;
         if let Some(row) = self.finished.get(now, key, window) {
-            if !row.state.is_told_approved() {
+            if row.state == RowState::Declined && !self.core.is_refusal(row) {
+                // M8: it may be owed, and what is owed already, only its row tells
+                self.finished.remove(key);
+            } else if row.state.is_told_approved() {
+                self.remember(key);
+                return self.on_reversal(now, request);
+            } else {
                 return self.answer_finished_reversal(now, &request);
             }
-            self.remember(key);
-            return self.on_reversal(now, request);
         }
         // not in memory: its row is looked for in every day, since beyond the horizon the answer is 25
         let Some(id) = self.core.spare_number(now) else {

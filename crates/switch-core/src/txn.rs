@@ -68,8 +68,8 @@ pub(crate) enum Conclusion {
     Declined(Box<IssuerAnswer>),
     /// M13.
     Contradicted(Box<IssuerAnswer>),
-    /// M3.
-    Silent,
+    /// M3: no answer, or one whose code says that nobody knows (M12).
+    Silent(Option<Code>),
     /// M14.
     Recovered,
     /// M5.
@@ -161,6 +161,12 @@ pub(crate) struct Duty {
     pub(crate) parked: bool,
     /// The final answer that is to be recorded.
     pub(crate) confirmed: Option<Code>,
+    /// The final answer denies what the issuer approved (M4).
+    pub(crate) denied: bool,
+    /// The code of the last answer to an attempt.
+    pub(crate) answered: Option<Code>,
+    /// Its message cannot be made, and that has its case (M4).
+    pub(crate) unwritable: bool,
     /// The final answer refuses the advice (M12).
     pub(crate) refused: bool,
     /// A late refusal came: withdraw it unless it was written (M9).

@@ -14,8 +14,8 @@ use iso8583::{Kind, Message};
 use link::{NeverSent, Receipt, Slip};
 use store::StoreError;
 use switch_core::{
-    AskId, EngineConfig, Event, Instant, Key, LinkId, Name, Now, Reply, Row, TerminalKey, TxnId,
-    Unsent,
+    AskId, EngineConfig, Event, Instant, Key, LinkId, Name, Now, Reply, ReversalUnsent, Row,
+    TerminalKey, TxnId, Unsent,
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -207,13 +207,19 @@ impl Receipt for LinkReceipt {
                 let why = match why {
                     NeverSent::TooLate => Unsent::TooLate,
                     NeverSent::QueueFull => Unsent::QueueFull,
-                    NeverSent::Gone => Unsent::NoLink,
+                    NeverSent::Gone | NeverSent::Unwritable => Unsent::NoLink,
                 };
                 inputs.event(Event::NeverSent { id, why });
             }
             Self::Reversal { id, link: _, inputs, waiting } => {
                 forget(waiting.as_deref().map(|waiting| &waiting.reversals));
-                inputs.event(Event::ReversalNeverSent { id });
+                let why = match why {
+                    NeverSent::Unwritable => ReversalUnsent::Unwritable,
+                    NeverSent::TooLate | NeverSent::QueueFull | NeverSent::Gone => {
+                        ReversalUnsent::NoLink
+                    }
+                };
+                inputs.event(Event::ReversalNeverSent { id, why });
             }
             Self::Network => {}
         }

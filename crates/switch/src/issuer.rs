@@ -5,7 +5,7 @@ use iso8583::{
     Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, TlvIter, from_gbk,
 };
 use keystore::CardKeys;
-use switch_core::{IssuerAnswer, NetworkMessage, Row, TxnId, Wall};
+use switch_core::{IssuerAnswer, Matched, NetworkMessage, Row, TxnId, Wall};
 
 use crate::{
     blob::{self, Packer},
@@ -166,7 +166,8 @@ pub(crate) fn original_named(issuer: &IssuerSettings, row: &Row) -> Bytes {
     packer.finish()
 }
 
-/// An advice or refund again, from what its row keeps (M12). Nothing where the issuer's dialect has no such kind.
+/// An advice or refund again, from what its row keeps (M12). Nothing where the card does not open or the issuer's dialect
+/// has no such kind.
 pub(crate) fn advice(
     issuer: &IssuerSettings,
     keys: &CardKeys,
@@ -177,7 +178,7 @@ pub(crate) fn advice(
     let kind = dialect.row(row.kind)?;
     let mut message = Message::new(if repeat { kind.mti.repeat() } else { kind.mti });
     put_carried(dialect, &mut message, &row.carried);
-    put_row(keys, &mut message, row, kind.required.contains(&4));
+    put_row(keys, &mut message, row, kind.required.contains(&4))?;
     if let Some(chip) = blob::field(&row.carried, 55) {
         put_chip(dialect, &mut message, chip);
     }
@@ -193,14 +194,14 @@ pub(crate) fn advice(
     Some(message)
 }
 
-/// Numbers, card, amount, terminal and merchant of a row.
-fn put_row(keys: &CardKeys, message: &mut Message, row: &Row, with_amount: bool) {
+/// Numbers, card, amount, terminal and merchant of a row. Nothing where its card does not open.
+fn put_row(keys: &CardKeys, message: &mut Message, row: &Row, with_amount: bool) -> Option<()> {
     put_numbers(message, row.id);
-    if let Some((pan, expiry)) = unseal(keys, &row.card, row.key) {
-        message.set_text(2, pan.expose());
-        if let Some(expiry) = expiry {
-            message.set_text(14, &expiry);
-        }
+    // M4: without its card the message would name nothing, and what it is answered would mean nothing
+    let (pan, expiry) = unseal(keys, &row.card, row.key)?;
+    message.set_text(2, pan.expose());
+    if let Some(expiry) = expiry {
+        message.set_text(14, &expiry);
     }
     if row.amount > 0 || with_amount {
         message.set_text(4, &format!("{:012}", row.amount));
@@ -209,6 +210,7 @@ fn put_row(keys: &CardKeys, message: &mut Message, row: &Row, with_amount: bool)
     message.set_text(41, &ascii(&row.terminal));
     message.set_text(42, &ascii(&row.merchant));
     message.set_text(49, &ascii(&row.currency));
+    Some(())
 }
 
 /// The reversal of a transaction, from what its row keeps. Nothing where the card cannot be unsealed or the issuer's
@@ -226,7 +228,7 @@ pub(crate) fn reversal(
     let mti = mti.map(|mti| if repeat { mti.repeat() } else { mti })?;
     let mut message = Message::new(mti);
     put_carried(dialect, &mut message, &row.carried);
-    put_row(keys, &mut message, row, original.required.contains(&4));
+    put_row(keys, &mut message, row, original.required.contains(&4))?;
     put_original_batch(dialect, &mut message, row);
     if version::is_1993(dialect) {
         version::to_1993(&mut message, &row.carried);
@@ -346,14 +348,13 @@ pub(crate) enum FromIssuer {
 pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) -> FromIssuer {
     let mti = message.mti();
     let code = message.code();
-    let class = code.map(|code| issuer.dialect.meaning(code).map(|meaning| meaning.class));
-    let approves = matches!(class, Some(Some(Class::Approved | Class::Partial)));
+    let class = code.map_or(Class::Unknown, |code| issuer.dialect.class(code));
     if mti.is_request() {
         return if mti.class() == 8 { FromIssuer::Asked } else { FromIssuer::Stray("request") };
     }
     let Some(stan) = message.stan() else { return FromIssuer::Stray("stan") };
     if mti.class() == 8 {
-        return FromIssuer::Network(stan.number(), approves);
+        return FromIssuer::Network(stan.number(), class.approves());
     }
     let to_reversal = mti.class() == 4;
     let mut room = [0; 64];
@@ -373,11 +374,10 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
     };
     FromIssuer::Answer(Box::new(IssuerAnswer {
         issuer: issuer.name.clone(),
-        id,
+        matched: Matched::Number(id),
         to_reversal,
         code: issuer.dialect.to_iso87(code),
-        approves,
-        partial: class == Some(Some(Class::Partial)),
+        class,
         amount: message.number(4).and_then(|amount| i64::try_from(amount).ok()),
         currency: message.text_bytes(49, &mut [0; 64]).and_then(|text| (*text).try_into().ok()),
         card_hash: message.text_in(2, &mut [0; 64]).map(|digits| {

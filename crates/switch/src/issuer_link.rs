@@ -11,8 +11,8 @@ use bytes::Bytes;
 use iso8583::{Kind, Message, OnSilence};
 use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Slip};
 use switch_core::{
-    Event, Instant, LinkId, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
-    TxnId,
+    Event, Instant, LinkId, Matched, NetworkMessage, Session, SessionEffect, SessionEvent,
+    SessionPolicy, TxnId,
 };
 use tokio::{
     net::TcpStream,
@@ -253,7 +253,7 @@ impl IssuerLink {
         }
     }
 
-    /// Dropping the slip says that it was never sent.
+    /// Queues a message, or says that it was never sent.
     fn queue_message(
         &mut self,
         message: Option<Message>,
@@ -263,8 +263,8 @@ impl IssuerLink {
     ) {
         let settings = self.host.settings.load();
         let Some(message) = message else {
-            tracing::error!(issuer = %settings.name, rrn = id.0, "no message can be made of it");
-            return;
+            tracing::error!(issuer = %settings.name, rrn = id.rrn(), "no message can be made of it");
+            return slip.never_sent(NeverSent::Unwritable);
         };
         match message.to_frame(&settings.dialect, settings.framing) {
             Ok(bytes) => {
@@ -272,7 +272,8 @@ impl IssuerLink {
                 self.queue_frame(bytes, slip, not_after);
             }
             Err(error) => {
-                tracing::error!(issuer = %settings.name, rrn = id.0, %error, "cannot be written");
+                tracing::error!(issuer = %settings.name, rrn = id.rrn(), %error, "cannot be written");
+                slip.never_sent(NeverSent::Unwritable);
             }
         }
     }
@@ -323,7 +324,8 @@ impl IssuerLink {
         let mut event = SessionEvent::Heard;
         match issuer::read(&settings, &self.host.keys, &message) {
             FromIssuer::Answer(answer) => {
-                if let Some(at) = self.queued_at.remove(&answer.id).filter(|_| !answer.to_reversal)
+                if let Matched::Number(id) = answer.matched
+                    && let Some(at) = self.queued_at.remove(&id).filter(|_| !answer.to_reversal)
                 {
                     self.host.seconds.record(now.since(at));
                 }

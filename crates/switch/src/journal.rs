@@ -15,6 +15,12 @@ pub(crate) fn note(notice: &Notice) {
             ReversalResult::Confirmed | ReversalResult::Withdrawn => {
                 tracing::debug!(%issuer, ?result, "reversal ended");
             }
+            ReversalResult::Denied => {
+                tracing::error!(
+                    %issuer,
+                    "an issuer that approved a transaction says that it has none to reverse"
+                );
+            }
             ReversalResult::Refused | ReversalResult::Unanswered => {
                 tracing::debug!(%issuer, ?result, "reversal to be repeated");
             }

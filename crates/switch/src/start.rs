@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use iso8583::Code;
 use keystore::CardKeys;
 use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
 use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
@@ -314,6 +315,7 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
         timeout: issuer.timeout,
         max_in_flight: issuer.max_in_flight,
         unknown_codes: issuer.unknown_codes.clone(),
+        refusals: refusals(issuer),
         reversal: ReversalSchedule {
             first: issuer.reversal.first,
             factor: issuer.reversal.factor,
@@ -329,6 +331,13 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
         issuers: settings.issuers.iter().map(policy).collect(),
         ..EngineConfig::default()
     }
+}
+
+/// Codes that are surely refusals of an issuer: those of its dialect but for what its settings call unknown.
+fn refusals(issuer: &IssuerSettings) -> Vec<Code> {
+    let mut codes = issuer.dialect.refusals();
+    codes.retain(|code| !issuer.unknown_codes.contains(code));
+    codes
 }
 
 /// Whether the store answers.

@@ -92,7 +92,7 @@ pub(crate) fn link_known(issuer: &Name, endpoint: &str) {
     let labels = [("issuer", issuer.to_string()), ("endpoint", endpoint.to_owned())];
     gauge!("interlock_link_up", &labels).increment(0.0);
     counter!("interlock_late_answers_total", "issuer" => issuer.clone()).increment(0);
-    for result in ["confirmed", "refused", "unanswered", "withdrawn"] {
+    for result in ["confirmed", "denied", "refused", "unanswered", "withdrawn"] {
         let issuer = issuer.clone();
         counter!("interlock_reversals_total", "issuer" => issuer, "result" => result).increment(0);
     }
@@ -201,6 +201,7 @@ const fn result_name(result: ReversalResult) -> &'static str {
         ReversalResult::Refused => "refused",
         ReversalResult::Unanswered => "unanswered",
         ReversalResult::Withdrawn => "withdrawn",
+        ReversalResult::Denied => "denied",
     }
 }
 

@@ -223,8 +223,8 @@ mod tests {
             let FromIssuer::Answer(answer) = issuer::read(&issuer, &fixtures.keys, &answer) else {
                 panic!("an answer")
             };
-            assert_eq!((answer.code.as_str(), answer.approves), (expected, approves), "{code}");
-            assert_eq!(answer.partial, partial, "{code}");
+            assert_eq!((answer.code.as_str(), answer.approves()), (expected, approves), "{code}");
+            assert_eq!(answer.is_partial(), partial, "{code}");
             assert_eq!(blob::text(&answer.answer, 15), Some("0102"));
         }
         let (wall, directory) = (switch_core::Wall(0), Fixtures::directory());

@@ -1,6 +1,6 @@
 //! What must hold of S after each record that was applied: I7, I8, I14, I17, I19, I20. Reads ledgers only.
 
-use switch_core::{ObligationCause, ObligationStatus, Row, RowState, TxnId};
+use switch_core::{CaseKind, ObligationCause, ObligationStatus, Row, RowState, TxnId};
 
 use super::{
     coverage::Sit,
@@ -176,6 +176,17 @@ impl World {
                     });
                 }
             }
+            ObligationStatus::Denied => {
+                let entry = self.entry_of(row).cloned().unwrap_or_default();
+                let case = self.store.cases.contains(&(id, CaseKind::ReversalDenied));
+                if entry.approvals == 0 || entry.not_found == 0 || !case {
+                    self.broken("I14", || {
+                        format!("{} is denied, by an issuer with {entry:?}, case {case}", id.0)
+                    });
+                }
+                self.hit(Sit::Denied);
+            }
+            ObligationStatus::EndedByHand => {}
             ObligationStatus::Cleared => self.hit(Sit::MarkCleared),
         }
     }

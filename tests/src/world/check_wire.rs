@@ -6,6 +6,7 @@ use switch_core::{
 
 use super::{
     coverage::Sit,
+    edge,
     event::{ReplyMsg, ToIssuer},
     options::{Fault, SEC},
     state::World,
@@ -38,7 +39,7 @@ impl World {
             return self.broken("I4", || format!("{} is sent and not durable", id.0));
         };
         let created = row.created;
-        let (issuer, stan, sale) = (row.issuer.clone(), id.stan(), super::edge::sale_of(row));
+        let (issuer, stan, sale) = (row.issuer.clone(), id.stan(), edge::sale_of(row));
         if self.opts.has(Fault::NumberWrap) {
             let own = self.links[link].node as i32 + 1;
             let clash = self.store.rows.values().find(|other| {
@@ -290,11 +291,11 @@ impl World {
     pub(super) fn note_answer(&mut self, node: usize, answer: &IssuerAnswer) {
         let (now, life) = (self.now, self.nodes[node].life);
         self.cover_answer(answer);
-        let wire = self.ledgers.wire.entry(answer.id).or_default();
+        let wire = self.ledgers.wire.entry(edge::named_by(answer)).or_default();
         if answer.to_reversal || wire.advice {
             wire.flying = None;
         }
-        if !answer.to_reversal && answer.approves {
+        if !answer.to_reversal && answer.approves() {
             wire.approval_at.get_or_insert(now);
             wire.approval_by = Some((node, life));
         }

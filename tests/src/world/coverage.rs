@@ -39,6 +39,7 @@ situations! {
     Withdrawn = "reversal withdrawn by a late refusal";
     Marked = "approval marked as undelivered";
     MarkedWithOutcome = "mark in the same statement as the outcome";
+    Denied = "issuer denies what it approved";
     MarkCleared = "mark cleared by a repeat";
     MarkOwed = "mark becomes owed";
     AskedBecameOwed = "reversal asked in flight becomes owed";
@@ -185,16 +186,17 @@ impl World {
 
     /// An approval comes late, or twice.
     pub(super) fn cover_answer(&mut self, answer: &IssuerAnswer) {
-        if answer.to_reversal || !answer.approves {
+        if answer.to_reversal || !answer.approves() {
             return;
         }
-        let state = self.store.row(answer.id).map(|row| row.state);
-        let status = self.store.obligations.get(&answer.id).map(|obligation| obligation.status);
-        let claim = self.store.claims.get(&answer.id).map(|claim| claim.status);
+        let id = edge::named_by(answer);
+        let state = self.store.row(id).map(|row| row.state);
+        let status = self.store.obligations.get(&id).map(|obligation| obligation.status);
+        let claim = self.store.claims.get(&id).map(|claim| claim.status);
         if claim == Some(ClaimStatus::Released) {
             self.hit(Sit::LateOfReleased);
         }
-        let flying = self.wire_of(answer.id).is_some_and(|wire| wire.flying.is_some());
+        let flying = self.wire_of(id).is_some_and(|wire| wire.flying.is_some());
         match status {
             Some(ObligationStatus::Owed) if flying => self.hit(Sit::LateWhileFlying),
             Some(ObligationStatus::Owed) => self.hit(Sit::LateWhileOwed),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use iso8583::{Cause, Code};
+use iso8583::{Cause, Class, Code};
 use switch_core::{
-    AskId, Asked, Card, Day, Digest, Instant, IssuerName, Key, Reply, Request, ReversalRequest,
-    Row, TerminalKey, TxnId,
+    AskId, Asked, Card, Day, Digest, Instant, IssuerAnswer, IssuerName, Key, Matched, Reply,
+    Request, ReversalRequest, Row, TerminalKey, TxnId,
 };
 
 use super::{event::ReplyMsg, ledger::Sale};
@@ -42,9 +42,29 @@ pub(super) fn code_of(cause: Cause) -> Code {
     })
 }
 
-/// Whether an issuer's code is of class A.
-pub(super) fn approves(code: Code) -> bool {
-    matches!(code.as_str(), "00" | "10" | "11" | "A2" | "A4" | "A5" | "A6")
+/// Class of an issuer's code in this world's dialect; what it does not list is unknown.
+pub(super) fn class(code: Code) -> Class {
+    match code.as_str() {
+        "00" | "08" | "11" | "16" => Class::Approved,
+        "10" => Class::Partial,
+        "05" | "14" | "25" | "51" => Class::Final,
+        "06" | "91" | "94" | "96" => Class::Open,
+        "77" | "A0" => Class::Own,
+        _ => Class::Unknown,
+    }
+}
+
+/// Codes that are surely refusals of this world's issuers.
+pub(super) fn refusals() -> Vec<Code> {
+    ["05", "14", "25", "51"].map(code).into()
+}
+
+/// Number of the transaction that an answer names; this world's issuers repeat 37.
+pub(super) fn named_by(answer: &IssuerAnswer) -> TxnId {
+    match answer.matched {
+        Matched::Number(id) => id,
+        Matched::Trace { stan, sent: _ } => TxnId(stan.into()),
+    }
 }
 
 /// Whose requests these are.
@@ -201,7 +221,7 @@ pub(super) fn reply(sale: &Sale, reply: &Reply) -> (Option<(Key, TxnId, Day)>, R
     };
     let own = code_of(outcome.cause);
     let code = if outcome.cause == Cause::Issuer { outcome.code.unwrap_or(own) } else { own };
-    let approved = approves(code);
+    let approved = class(code).approves();
     let auth = outcome.answer.as_ref().try_into().map_or(0, u32::from_be_bytes);
     let amount = if approved { outcome.partial.unwrap_or(sale.amount) } else { 0 };
     let given = match reply {

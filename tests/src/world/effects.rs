@@ -1,6 +1,8 @@
 //! Performs what the engine asks for, each thing after a hop of its own.
 
-use switch_core::{AskId, Effect, Event, Forward, Read, Record, Reply, ReversalOut, Unsent};
+use switch_core::{
+    AskId, Effect, Event, Forward, Read, Record, Reply, ReversalOut, ReversalUnsent, Unsent,
+};
 
 use super::{
     edge,
@@ -169,7 +171,7 @@ impl World {
         let wanted = wanted.filter(|link| self.links[*link].n_open);
         let Some(link) = wanted.or_else(|| self.pick_link(node, &out.issuer)) else {
             let hop = self.hop();
-            self.tell(node, hop, Event::ReversalNeverSent { id });
+            self.tell(node, hop, Event::ReversalNeverSent { id, why: ReversalUnsent::NoLink });
             return;
         };
         let hop = self.hop();

@@ -1,8 +1,8 @@
 //! The issuers: they approve, refuse, are late, silent, wrong or fickle, and keep the ledger I.
 
 use bytes::Bytes;
-use iso8583::{Code, Kind};
-use switch_core::{Event, IssuerAnswer, IssuerName, TxnId};
+use iso8583::{Class, Code, Kind};
+use switch_core::{Event, IssuerAnswer, IssuerName, Matched, TxnId};
 
 use super::{
     coverage::Sit,
@@ -214,7 +214,7 @@ impl World {
                 let part = msg.amount / 2;
                 let mut yes = self.approve(issuer, msg, part);
                 yes.code = edge::code("10");
-                yes.partial = true;
+                yes.class = Class::Partial;
                 yes.amount = Some(part);
                 if !self.ledgers.sales.get(msg.sale).is_some_and(|sale| sale.takes_partial) {
                     self.entry(issuer, msg.id).contradictions += 1;
@@ -286,17 +286,16 @@ impl World {
     }
 
     pub(super) fn answer(&mut self, issuer: usize, msg: &ToIssuer, code: Code) -> IssuerAnswer {
-        let approves = edge::approves(code);
-        if !approves && !msg.reversal {
+        let class = edge::class(code);
+        if class == Class::Final && !msg.reversal {
             self.entry(issuer, msg.id).refusals += 1;
         }
         IssuerAnswer {
             issuer: self.issuer_name(issuer),
-            id: msg.id,
+            matched: Matched::Number(msg.id),
             to_reversal: msg.reversal,
             code,
-            approves,
-            partial: false,
+            class,
             amount: Some(msg.amount),
             currency: Some(msg.currency),
             card_hash: Some(msg.card),
@@ -372,6 +371,7 @@ impl World {
         let early = code == "25" && entry.received == 0;
         if !silent {
             entry.finals += 1;
+            entry.not_found += u32::from(code == "25");
         }
         if undoes {
             self.check_undone(issuer, msg);

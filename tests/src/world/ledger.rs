@@ -82,6 +82,8 @@ pub(super) struct Entry {
     pub(super) unmarked: u32,
     /// Final answers (00, 25) to reversals that it sent.
     pub(super) finals: u32,
+    /// 25 sent to its reversals.
+    pub(super) not_found: u32,
     pub(super) approvals: u32,
     pub(super) refusals: u32,
     pub(super) contradictions: u32,

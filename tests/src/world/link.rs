@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use switch_core::{Event, LinkId, Unsent};
+use switch_core::{Event, LinkId, ReversalUnsent, Unsent};
 
 use super::{
     event::{Ev, Out, Proc, ToIssuer},
@@ -85,7 +85,10 @@ impl World {
                 self.link_tells(link, Event::NeverSent { id: *id, why });
             }
             Out::Reversal { id, .. } => {
-                self.link_tells(link, Event::ReversalNeverSent { id: *id });
+                self.link_tells(
+                    link,
+                    Event::ReversalNeverSent { id: *id, why: ReversalUnsent::NoLink },
+                );
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use switch_core::{Effect, Event, Persisted, Read, Record, Reply, Row};
 
+use super::edge;
+
 fn row(row: &Row) -> String {
     format!("{} v{} {}", row.id.0, row.version, row.state.name())
 }
@@ -28,7 +30,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Answer(answer) => format!(
             "answer {} to {}{}",
             answer.code,
-            answer.id.0,
+            edge::named_by(answer).0,
             if answer.to_reversal { " reversal" } else { "" }
         ),
         Event::Recovered(found) => format!("recovered {} {:?}", row(&found.row), found.obligation),

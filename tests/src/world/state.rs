@@ -10,6 +10,7 @@ use switch_core::{
 
 use super::{
     coverage::Coverage,
+    edge,
     event::{Agenda, Ev, Proc, Trouble},
     issuer::Issuer,
     ledger::{IssuerLedger, Ledgers},
@@ -245,6 +246,7 @@ impl World {
                 timeout: Duration::from_nanos(self.opts.timeout),
                 max_in_flight: self.opts.max_in_flight,
                 unknown_codes: vec![code("68"), code("98")],
+                refusals: edge::refusals(),
                 reversal: ReversalSchedule {
                     first: Duration::from_secs(2),
                     factor: 2.0,

@@ -347,7 +347,12 @@ impl Store {
                 opened: write.at,
                 due: write.due,
                 parked: false,
+                answered: None,
             });
+            if let Some(said) = write.said {
+                obligation.attempts = obligation.attempts.max(said.attempts);
+                obligation.answered = said.answered.or(obligation.answered);
+            }
             obligation.status = write.status;
             obligation.cause = write.cause;
             obligation.owner = by;

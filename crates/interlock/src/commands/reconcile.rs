@@ -98,5 +98,7 @@ const fn reversal_of(status: ObligationStatus) -> ReversalState {
         ObligationStatus::Owed => ReversalState::Owed,
         ObligationStatus::Confirmed => ReversalState::Confirmed,
         ObligationStatus::Withdrawn => ReversalState::Withdrawn,
+        ObligationStatus::Denied => ReversalState::Denied,
+        ObligationStatus::EndedByHand => ReversalState::EndedByHand,
     }
 }

@@ -3,27 +3,27 @@
 use super::faults::{Faults, Section, one_of};
 use crate::code::Code;
 
-/// What a response code says about the transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Class of a response code: what it says about the money (M12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// It went through.
+    /// The issuer posted the whole amount.
     Approved,
-    /// It went through for a part of the amount.
+    /// The issuer posted a part of the amount.
     Partial,
-    /// Refused; the same card may be tried again.
-    Retryable,
-    /// Refused.
-    Refused,
-    /// Refused, and whoever stands at the terminal must act: keep the card, sign in again.
-    Action,
-    /// A fault on the way; says nothing about the card.
-    Fault,
+    /// A refusal: the issuer posted nothing.
+    Final,
+    /// Declined, by a code that does not rule out a posting: it withdraws no reversal, and a terminal's reversal is owed.
+    Open,
+    /// Nobody knows: the same as silence (M3). A code that the dialect does not list is of this class.
+    Unknown,
+    /// A code that the switch itself gives to terminals. From an issuer it counts as open.
+    Own,
 }
 
 impl Class {
     /// All classes.
     pub const ALL: &'static [Self] =
-        &[Self::Approved, Self::Partial, Self::Retryable, Self::Refused, Self::Action, Self::Fault];
+        &[Self::Approved, Self::Partial, Self::Final, Self::Open, Self::Unknown, Self::Own];
 
     /// The name in dialect files.
     #[must_use]
@@ -31,11 +31,27 @@ impl Class {
         match self {
             Self::Approved => "approved",
             Self::Partial => "partial",
-            Self::Retryable => "retryable",
-            Self::Refused => "refused",
-            Self::Action => "action",
-            Self::Fault => "fault",
+            Self::Final => "final",
+            Self::Open => "open",
+            Self::Unknown => "unknown",
+            Self::Own => "own",
         }
+    }
+
+    /// The class of this name. Files of earlier versions say refused or action for final, retryable or fault for open.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "refused" | "action" => Some(Self::Final),
+            "retryable" | "fault" => Some(Self::Open),
+            name => Self::ALL.iter().copied().find(|class| class.name() == name),
+        }
+    }
+
+    /// Approved, in whole or in part.
+    #[must_use]
+    pub const fn approves(self) -> bool {
+        matches!(self, Self::Approved | Self::Partial)
     }
 }
 
@@ -95,6 +111,8 @@ pub struct Meaning {
     /// In a later version of the standard, the codes of the 1987 version that it stands for; it becomes the
     /// first of them. A code of the 1987 version has none.
     pub iso87: Vec<Code>,
+    /// The code that a terminal of this dialect gets in its place, where its own would be taken for a refusal.
+    pub told: Option<Code>,
 }
 
 /// `iso87 = ["92", "15"]`
@@ -123,15 +141,14 @@ pub(super) fn meanings(section: Option<Section>, faults: &mut Faults) -> Vec<(Co
             }
         }
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let class = row.text("class", &classes, faults, |name| {
-            Class::ALL.iter().copied().find(|class| class.name() == name)
-        });
+        let class = row.text("class", &classes, faults, Class::from_name);
         let en = row.text("en", "a text", faults, text);
         let zh = row.text("zh", "a text", faults, text);
         let retry = row.text("retry", &verdicts, faults, |name| {
             Retry::ALL.iter().copied().find(|retry| retry.name() == name)
         });
         let iso87 = iso87(&mut row, faults);
+        let told = row.text("told", "a response code", faults, |text| Code::new(text).ok());
         let code = Code::new(&name);
         if let Err(error) = code {
             faults.add(format!("codes.{name}"), error.to_string());
@@ -139,7 +156,7 @@ pub(super) fn meanings(section: Option<Section>, faults: &mut Faults) -> Vec<(Co
         if let (Ok(code), Some(class), Some(en), Some(zh), Some(retry)) =
             (code, class, en, zh, retry)
         {
-            meanings.push((code, Meaning { class, en, zh, retry, iso87 }));
+            meanings.push((code, Meaning { class, en, zh, retry, iso87, told }));
         }
         row.end(faults);
     }

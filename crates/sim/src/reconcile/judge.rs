@@ -89,10 +89,15 @@ fn judge_posting(case: Case<'_>, posting: &Posting, findings: &mut Findings) {
 
 fn judge_row(case: Case<'_>, row: &SwitchRow, findings: &mut Findings) {
     match row.reversal {
-        Some(state @ (ReversalState::Owed | ReversalState::Marked)) => {
+        Some(state @ (ReversalState::Owed | ReversalState::Marked | ReversalState::Denied)) => {
             findings.add(Kind::ReversalOpen, format!("its reversal is {}", state.name()));
         }
-        Some(ReversalState::Cleared | ReversalState::Confirmed | ReversalState::Withdrawn)
+        Some(
+            ReversalState::Cleared
+            | ReversalState::Confirmed
+            | ReversalState::Withdrawn
+            | ReversalState::EndedByHand,
+        )
         | None => {}
     }
     if row.state == SwitchState::InFlight {

@@ -124,6 +124,10 @@ pub enum ReversalState {
     Confirmed,
     /// Nothing was owed after all.
     Withdrawn,
+    /// The issuer approved the transaction, and says that it has none to reverse.
+    Denied,
+    /// A person said that it is reversed.
+    EndedByHand,
 }
 
 impl ReversalState {
@@ -136,6 +140,8 @@ impl ReversalState {
             Self::Owed => "owed",
             Self::Confirmed => "confirmed",
             Self::Withdrawn => "withdrawn",
+            Self::Denied => "denied",
+            Self::EndedByHand => "ended by hand",
         }
     }
 
@@ -143,7 +149,7 @@ impl ReversalState {
     #[must_use]
     pub const fn may_be_sent(self) -> bool {
         match self {
-            Self::Owed | Self::Confirmed => true,
+            Self::Owed | Self::Confirmed | Self::Denied | Self::EndedByHand => true,
             Self::Marked | Self::Cleared | Self::Withdrawn => false,
         }
     }

@@ -14,8 +14,7 @@ pub(crate) const SAID: &str =
     "CASE WHEN t.kind IN (15, 16) OR t.state IN (9, 10) THEN t.amount ELSE t.approved END";
 
 /// Its reversal is owed, or will be unless its terminal comes back.
-pub(crate) const UNDOING: &str =
-    "EXISTS (SELECT 1 FROM obligation o WHERE o.id = t.id AND o.status IN (1, 3) AND o.cause <> 7)";
+pub(crate) const UNDOING: &str = "EXISTS (SELECT 1 FROM obligation o WHERE o.id = t.id AND o.status IN (1, 3, 6) AND o.cause <> 7)";
 
 /// Makes the functions of one back end, after `terminal_queries`. `$rows` are those of a batch: of days from $1 on.
 macro_rules! settlement_queries {

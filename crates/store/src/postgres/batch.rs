@@ -366,6 +366,8 @@ fn bind_follows<'q>(query: Answer<'q, i32>, changes: &[(i32, &'q Change)]) -> An
         c => c.1.obligation.map(|write| i16::from(write.cause.number())),
         c => c.1.obligation.map(|write| write.at.0),
         c => c.1.obligation.map(|write| write.due.0),
+        c => c.1.obligation.and_then(|write| write.said).map(|said| signed(said.attempts)),
+        c => c.1.obligation.and_then(|write| write.said?.answered).map(|code| code.to_string()),
         c => c.1.note.as_ref().map(|note| i16::from(note.kind.number())),
         c => c.1.note.as_ref().map(|note| note.at.0),
         c => c.1.note.as_ref().map(|note| note.detail.as_bytes()),
@@ -391,6 +393,7 @@ fn bind_beside<'q>(query: Answer<'q, i32>, outcomes: &Outcomes<'q>) -> Answer<'q
         p => long(p.1.id.0),
         p => signed(p.1.attempts),
         p => p.1.parked,
+        p => p.1.answered.map(|code| code.to_string()),
     );
     let query = columns!(
         query, outcomes.notes,

@@ -206,9 +206,9 @@ async fn drop_day(connection: &mut PgConnection, day: Day) -> Result<bool, sqlx:
         .await?;
     if there {
         let open = format!(
-            "SELECT EXISTS (SELECT FROM obligation WHERE day = $1 AND status IN (1, 3)) \
+            "SELECT EXISTS (SELECT FROM obligation WHERE day = $1 AND status IN (1, 3, 6)) \
              OR EXISTS (SELECT FROM claim WHERE day = $1 AND status = 1) \
-             OR EXISTS (SELECT FROM claim c JOIN obligation o ON o.id = c.id WHERE c.day = $1 AND o.status IN (1, 3)) \
+             OR EXISTS (SELECT FROM claim c JOIN obligation o ON o.id = c.id WHERE c.day = $1 AND o.status IN (1, 3, 6)) \
              OR EXISTS (SELECT FROM cases c JOIN {leaf} t ON t.id = c.id WHERE c.resolved IS NULL)"
         );
         let open: bool =

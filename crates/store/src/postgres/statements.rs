@@ -89,11 +89,13 @@ const PLACE: &str = "((u.small >> 16) & 65535)::integer AS pos";
 const OF_THE_VERSION_BEFORE: &str = "t.key = u.key AND t.version = (u.small >> 32)::integer - 1";
 
 /// What may follow from a change; null where it does not.
-const FOLLOWS: [(&str, &str); 9] = [
+const FOLLOWS: [(&str, &str); 11] = [
     ("o_status", "smallint"),
     ("o_cause", "smallint"),
     ("o_at", "bigint"),
     ("o_due", "bigint"),
+    ("o_attempts", "integer"),
+    ("o_answered", "text"),
     ("n_kind", "smallint"),
     ("n_at", "bigint"),
     ("n_detail", "bytea"),
@@ -101,8 +103,13 @@ const FOLLOWS: [(&str, &str); 9] = [
     ("c_at", "bigint"),
 ];
 
-const PROGRESS: [(&str, &str); 4] =
-    [("pos", "integer"), ("id", "bigint"), ("attempts", "integer"), ("parked", "boolean")];
+const PROGRESS: [(&str, &str); 5] = [
+    ("pos", "integer"),
+    ("id", "bigint"),
+    ("attempts", "integer"),
+    ("parked", "boolean"),
+    ("answered", "text"),
+];
 const NOTE: [(&str, &str); 5] = [
     ("id", "bigint"),
     ("day", "integer"),
@@ -229,17 +236,21 @@ pub(super) fn full(day: Day, of: Option<Day>) -> String {
         "{UNDER_THE_FENCE}, \
          w AS (UPDATE {leaf} t {SET} FROM me, {changes} WHERE {OF_THE_VERSION_BEFORE} \
            RETURNING {PLACE}, {}, {}, u.change AS mark), \
-         o AS (INSERT INTO obligation (opened, due, owner, status, cause, attempts, parked, {COPIED}) \
-           SELECT o_at, o_due, $1, o_status, o_cause, 0, false, {COPIED} FROM w WHERE o_status IS NOT NULL \
+         o AS (INSERT INTO obligation AS b (opened, due, owner, status, cause, attempts, parked, answered, {COPIED}) \
+           SELECT o_at, o_due, $1, o_status, o_cause, coalesce(o_attempts, 0), false, o_answered, {COPIED} \
+           FROM w WHERE o_status IS NOT NULL \
            ON CONFLICT (id) DO UPDATE SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, \
-           due = excluded.due), \
-         p AS (UPDATE obligation b SET attempts = v.attempts, parked = v.parked, owner = $1 FROM me, {progress} \
+           due = excluded.due, attempts = greatest(b.attempts, excluded.attempts), \
+           answered = coalesce(excluded.answered, b.answered)), \
+         p AS (UPDATE obligation b SET attempts = v.attempts, parked = v.parked, owner = $1, \
+           answered = coalesce(v.answered, b.answered) FROM me, {progress} \
            WHERE b.id = v.id AND b.status = 3 RETURNING v.pos), \
          n AS (INSERT INTO note (id, day, at, kind, detail) \
            SELECT id, day, n_at, n_kind, n_detail FROM w WHERE n_kind IS NOT NULL \
            UNION ALL SELECT x.* FROM me, {notes}), \
-         c AS (INSERT INTO cases (id, kind, opened) SELECT id, c_kind, c_at FROM w WHERE c_kind IS NOT NULL \
-           UNION ALL SELECT y.* FROM me, {cases} ON CONFLICT (id, kind) DO NOTHING){released} \
+         c AS (INSERT INTO cases (id, kind, opened) SELECT DISTINCT ON (id, kind) id, kind, opened FROM \
+           (SELECT id, c_kind AS kind, c_at AS opened FROM w WHERE c_kind IS NOT NULL \
+           UNION ALL SELECT y.* FROM me, {cases}) z ON CONFLICT (id, kind) DO UPDATE SET resolved = NULL){released} \
          SELECT pos FROM w UNION ALL SELECT pos FROM p UNION ALL SELECT NULL FROM me",
         follows.join(", "),
         copied.join(", "),

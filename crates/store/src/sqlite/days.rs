@@ -24,9 +24,9 @@ const CLOSE: &str = "INSERT INTO cases (id, kind, opened) SELECT t.id, $2, $3 FR
      AND l.key <= CAST(substr(t.key, 1, 8) || x'ffffffffffffff' AS BLOB) AND l.created > t.created) \
      ON CONFLICT (id, kind) DO NOTHING";
 
-const OPEN: &str = "SELECT EXISTS (SELECT 1 FROM obligation WHERE day = $1 AND status IN (1, 3)) \
+const OPEN: &str = "SELECT EXISTS (SELECT 1 FROM obligation WHERE day = $1 AND status IN (1, 3, 6)) \
      OR EXISTS (SELECT 1 FROM claim WHERE day = $1 AND status = 1) \
-     OR EXISTS (SELECT 1 FROM claim c JOIN obligation o ON o.id = c.id WHERE c.day = $1 AND o.status IN (1, 3)) \
+     OR EXISTS (SELECT 1 FROM claim c JOIN obligation o ON o.id = c.id WHERE c.day = $1 AND o.status IN (1, 3, 6)) \
      OR EXISTS (SELECT 1 FROM cases c JOIN txn t ON t.id = c.id WHERE t.day = $1 AND c.resolved IS NULL)";
 
 impl SqliteStore {

@@ -10,9 +10,10 @@ use crate::image::{COPIED, long, signed};
 
 static OBLIGE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "INSERT INTO obligation (opened, due, owner, status, cause, attempts, parked, {COPIED}) \
-         SELECT ?, ?, ?, ?, ?, 0, 0, {COPIED} FROM txn WHERE id = ? ON CONFLICT (id) DO UPDATE \
-         SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, due = excluded.due"
+        "INSERT INTO obligation AS b (opened, due, owner, status, cause, attempts, parked, answered, {COPIED}) \
+         SELECT ?, ?, ?, ?, ?, ?, 0, ?, {COPIED} FROM txn WHERE id = ? ON CONFLICT (id) DO UPDATE \
+         SET status = excluded.status, cause = excluded.cause, owner = excluded.owner, due = excluded.due, \
+         attempts = max(b.attempts, excluded.attempts), answered = coalesce(excluded.answered, b.answered)"
     )
 });
 
@@ -56,6 +57,8 @@ async fn oblige(
         .bind(owner.0)
         .bind(i16::from(write.status.number()))
         .bind(i16::from(write.cause.number()))
+        .bind(write.said.map_or(0, |said| signed(said.attempts)))
+        .bind(write.said.and_then(|said| said.answered).map(|code| code.to_string()))
         .bind(long(id.0));
     run(connection, query).await.map(drop)
 }
@@ -78,7 +81,7 @@ pub(super) async fn open_case(
     case: &Case,
 ) -> Result<(), sqlx::Error> {
     let query = sqlx::query(
-        "INSERT INTO cases (id, kind, opened) VALUES (?, ?, ?) ON CONFLICT (id, kind) DO NOTHING",
+        "INSERT INTO cases (id, kind, opened) VALUES (?, ?, ?) ON CONFLICT (id, kind) DO UPDATE SET resolved = NULL",
     )
     .bind(long(case.id.0))
     .bind(i16::from(case.kind.number()))
@@ -92,11 +95,13 @@ pub(super) async fn progress(
     owed: &Progress,
 ) -> Result<bool, sqlx::Error> {
     let query = sqlx::query(
-        "UPDATE obligation SET attempts = ?, parked = ?, owner = ? WHERE id = ? AND status = 3",
+        "UPDATE obligation SET attempts = ?, parked = ?, owner = ?, answered = coalesce(?, answered) \
+         WHERE id = ? AND status = 3",
     )
     .bind(signed(owed.attempts))
     .bind(owed.parked)
     .bind(owner.0)
+    .bind(owed.answered.map(|code| code.to_string()))
     .bind(long(owed.id.0));
     run(connection, query).await.map(|changed| changed == 1)
 }

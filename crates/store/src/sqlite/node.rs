@@ -240,12 +240,15 @@ impl SqliteStore {
     }
 }
 
+/// Still to be conducted: owed or marked.
 fn is_open(obligation: &Obligation) -> bool {
     match obligation.status {
         ObligationStatus::Marked | ObligationStatus::Owed => true,
-        ObligationStatus::Cleared | ObligationStatus::Confirmed | ObligationStatus::Withdrawn => {
-            false
-        }
+        ObligationStatus::Cleared
+        | ObligationStatus::Confirmed
+        | ObligationStatus::Withdrawn
+        | ObligationStatus::Denied
+        | ObligationStatus::EndedByHand => false,
     }
 }
 

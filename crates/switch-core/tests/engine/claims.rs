@@ -136,7 +136,7 @@ fn m13_a_part_of_what_is_given_back_is_no_answer() {
     rig.written();
     rig.look();
     let mut part = rig.answer("10");
-    (part.partial, part.approves, part.amount) = (true, true, Some(50));
+    (part.class, part.amount) = (switch_core::Class::Partial, Some(50));
     rig.tell(Event::Answer(Box::new(part)));
     assert!(rig.look().starts_with("change to undone, Owed"), "it contradicts the request");
     assert_eq!(claim(&rig), Some(ClaimStatus::Open));

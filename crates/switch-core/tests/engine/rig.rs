@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use iso8583::{Code, Kind};
+use iso8583::{Class, Code, Kind};
 use switch_core::{
     AskId, Asked, Card, Claim, ClaimAsk, ClaimIntent, ClaimStatus, Commit, Day, Digest, Effect,
-    Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Named, Now,
-    NumberBlock, Obligation, ObligationStatus, OriginalFound, Persisted, Read, ReadFailed, Record,
-    RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, RowState, Takes, TerminalKey,
-    TxnId,
+    Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Matched, Named,
+    Now, NumberBlock, Obligation, ObligationStatus, OriginalFound, Persisted, Read, ReadFailed,
+    Record, RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, RowState, Takes,
+    TerminalKey, TxnId,
 };
 
 pub(crate) const ISSUER: &str = "issuer";
@@ -43,6 +43,18 @@ pub(crate) fn key() -> Key {
     Key::new(TerminalKey([1; 8]), 1, 42, Kind::Purchase)
 }
 
+/// Class of an issuer's code in the rig's dialect.
+pub(crate) fn class(code: &str) -> Class {
+    match code {
+        "00" | "08" | "11" | "16" => Class::Approved,
+        "10" => Class::Partial,
+        "05" | "12" | "14" | "25" | "51" => Class::Final,
+        "06" | "91" | "94" | "96" => Class::Open,
+        "77" | "97" | "99" | "A0" => Class::Own,
+        _ => Class::Unknown,
+    }
+}
+
 pub(crate) fn policy() -> IssuerPolicy {
     let code = |text| Code::new(text).expect("code");
     IssuerPolicy {
@@ -50,6 +62,7 @@ pub(crate) fn policy() -> IssuerPolicy {
         timeout: Duration::from_secs(15),
         max_in_flight: 10,
         unknown_codes: vec![code("68"), code("98")],
+        refusals: ["05", "12", "14", "25", "51"].map(code).into(),
         reversal: ReversalSchedule {
             first: Duration::from_secs(2),
             factor: 2.0,
@@ -421,7 +434,13 @@ impl Rig {
                         status: write.status,
                         cause: write.cause,
                         owner: found.row.node,
-                        attempts: known.map_or(0, |known| known.attempts),
+                        attempts: known
+                            .map_or(0, |known| known.attempts)
+                            .max(write.said.map_or(0, |said| said.attempts)),
+                        answered: write
+                            .said
+                            .and_then(|said| said.answered)
+                            .or(known.and_then(|known| known.answered)),
                         opened: known.map_or(write.at, |known| known.opened),
                         due: write.due,
                         parked: false,
@@ -554,11 +573,10 @@ impl Rig {
     pub(crate) fn answer(&self, code: &str) -> IssuerAnswer {
         IssuerAnswer {
             issuer: Arc::from(ISSUER),
-            id: self.id(),
+            matched: Matched::Number(self.id()),
             to_reversal: false,
             code: Code::new(code).expect("code"),
-            approves: code == "00",
-            partial: false,
+            class: class(code),
             amount: None,
             currency: Some(*b"156"),
             card_hash: None,

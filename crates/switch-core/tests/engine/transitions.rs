@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path, time::Duration};
 
 use iso8583::Kind;
-use switch_core::{Event, Key, Named, Persisted, Takes, TerminalKey, Unsent};
+use switch_core::{Event, Key, Named, Persisted, ReversalUnsent, Takes, TerminalKey, Unsent};
 
 use crate::rig::{Rig, key};
 
@@ -214,7 +214,11 @@ const EVENTS: &[(&str, Step)] = &[
     ("reversal written", |rig| rig.reversal_written()),
     ("reversal never sent", |rig| {
         let id = rig.id();
-        rig.tell(Event::ReversalNeverSent { id });
+        rig.tell(Event::ReversalNeverSent { id, why: ReversalUnsent::NoLink });
+    }),
+    ("reversal cannot be made", |rig| {
+        let id = rig.id();
+        rig.tell(Event::ReversalNeverSent { id, why: ReversalUnsent::Unwritable });
     }),
     ("reversal answered 00", |rig| rig.reversal_answered("00")),
     ("reversal answered 25", |rig| rig.reversal_answered("25")),

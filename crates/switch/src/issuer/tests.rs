@@ -50,7 +50,7 @@ fn codes_mean_what_the_dialect_says_and_another_card_shows() {
         let FromIssuer::Answer(answer) = answered(&fixtures, |m| m.set_text(39, code)) else {
             panic!("an answer")
         };
-        assert_eq!((answer.approves, answer.partial), (approves, partial), "{code}");
+        assert_eq!((answer.approves(), answer.is_partial()), (approves, partial), "{code}");
     }
     let FromIssuer::Answer(answer) = answered(&fixtures, |m| m.set_text(2, "6200000000000005"))
     else {
