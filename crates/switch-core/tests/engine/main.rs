@@ -3,5 +3,6 @@
 mod claims;
 mod money;
 mod proofs;
+mod responses;
 mod rig;
 mod transitions;
