@@ -311,6 +311,18 @@ pub(crate) struct Resolve {
     /// What was found out
     #[arg(long = "as", value_enum)]
     pub(crate) how: Word,
+    /// Why, in words: kept in the transaction's timeline. A reversal can be called confirmed only with a reason
+    #[arg(long, value_name = "TEXT", required_if_eq("how", "confirmed"), value_parser = reason)]
+    pub(crate) reason: Option<String>,
+}
+
+/// A reason: some words, on one line.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let plain = !text.is_empty() && !text.chars().any(char::is_control);
+    (plain && text.chars().count() <= 500)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected some words on one line, at most 500 characters".to_owned())
 }
 
 /// What a person found out about a transaction with open cases.
@@ -320,6 +332,8 @@ pub(crate) enum Word {
     Delivered,
     /// The issuer does not have it: what it took of its original is free again
     Refused,
+    /// The issuer took the sale back: its reversal, which it denied or never confirmed, ends
+    Confirmed,
     /// Nothing that the switch must know
     Seen,
 }

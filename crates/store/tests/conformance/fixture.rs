@@ -268,6 +268,7 @@ pub(crate) fn timed_out(row: &Row, day: Day) -> Change {
         cause: ObligationCause::Silence,
         at,
         due: at,
+        said: None,
     };
     Change { row, obligation: Some(obligation), note: Some(note), case: None, claim: None }
 }

@@ -24,6 +24,7 @@ mod basics;
 mod batches;
 mod claims;
 mod days;
+mod denied;
 mod fixture;
 mod nodes;
 mod people;

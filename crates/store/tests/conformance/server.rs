@@ -83,6 +83,7 @@ async fn crossed_identities_of_two_nodes_do_not_deadlock() {
                 key: row.key,
                 attempts: 1,
                 parked: false,
+                answered: None,
                 at: NOON,
             })
         };
