@@ -146,6 +146,7 @@ impl World {
             let life = self.nodes[node].life;
             self.agenda.add(self.now, Ev::Wake { node, life });
             self.reload(node, false);
+            self.nodes[node].other_key = false;
             self.agenda.add(self.now + 10 * MS, Ev::Start(node));
         }
         for link in 0..self.links.len() {
