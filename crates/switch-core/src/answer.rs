@@ -106,6 +106,7 @@ impl Core {
     fn answer_without_request(&mut self, now: Now, id: Option<TxnId>, answer: &IssuerAnswer) {
         self.notice(Notice::LateAnswer(answer.issuer.clone()));
         if let Some(id) = id
+            && self.reads_new
             && !answer.to_reversal
             && self.class_of(answer).approves()
         {
@@ -217,18 +218,19 @@ impl Txn {
             )
     }
 
-    /// M9: an approval that is not the committed outcome. An open obligation covers it; else it is owed, or owed again.
-    pub(crate) fn record_late_approval(&mut self, now: Now, core: &mut Core) {
-        if self.owes(core) {
-            // what an earlier attempt was answered no longer counts
-            self.late = 0;
-            self.duty.denied = false;
-            if self.duty.confirmed.take().is_some() {
-                self.queue(Turn::First, core);
-            }
-            core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, "");
-            return;
+    /// M9: an open obligation covers an approval that is not the committed outcome.
+    pub(crate) fn cover_late_approval(&mut self, now: Now, core: &mut Core) {
+        self.late = 0;
+        // what an earlier attempt was answered no longer counts
+        self.duty.denied = false;
+        if self.duty.confirmed.take().is_some() {
+            self.queue(Turn::First, core);
         }
+        core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, "");
+    }
+
+    /// M9: for an approval that is not the committed outcome a reversal is owed, or owed again.
+    pub(crate) fn record_late_approval(&mut self, now: Now, core: &mut Core) {
         let late = std::mem::take(&mut self.late);
         let row = self.next_image(core, |row| row.late += late);
         let obligation = if self.obligation_is(crate::ObligationStatus::Owed) {

@@ -135,6 +135,11 @@ impl World {
         }
         let list = self.to_recover(node, epoch);
         self.plan(node, 2 * MS, Proc::Recover(list));
+        // a node of the version before lives beside it
+        let old = !self.healing && self.rng.chance(self.opts.rate(Fault::OldNode));
+        if !old {
+            self.feed(node, Event::ReadsNew(true));
+        }
     }
 
     /// The process ends, now.

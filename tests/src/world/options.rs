@@ -101,6 +101,7 @@ faults! {
     ReversalDenied = "reversal-denied", 60;
     OtherReversal = "other-reversal", 60;
     OtherKey = "other-key", 200;
+    OldNode = "old-node", 150;
 }
 
 /// Everything that a seed decides before the world begins.

@@ -327,3 +327,20 @@ fn a_denied_reversal_is_told_as_an_error() {
         Notice::Reversal { issuer: Arc::from(ISSUER), result: switch_core::ReversalResult::Denied };
     assert!(notices.contains(&denied), "{notices:?}");
 }
+
+#[test]
+fn beside_a_node_of_the_version_before_a_denied_reversal_is_a_case_that_it_can_read() {
+    let mut rig = reversing();
+    rig.tell(Event::ReadsNew(false));
+    rig.reversal_answered("25");
+    assert_eq!(rig.owed(), "Owed");
+    assert_eq!(rig.cases, [CaseKind::ReversalUnanswered]);
+    rig.look();
+    rig.pass(seconds(301));
+    assert_eq!(rig.look(), "progress, reverse, repeated");
+    // the last of them is gone
+    rig.tell(Event::ReadsNew(true));
+    rig.reversal_written();
+    rig.reversal_answered("25");
+    assert_eq!(rig.owed(), "Denied");
+}

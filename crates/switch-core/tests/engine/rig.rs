@@ -122,6 +122,7 @@ impl Rig {
             originals: Vec::new(),
         };
         rig.number_from(1);
+        rig.tell(Event::ReadsNew(true));
         rig.log.clear();
         rig
     }
