@@ -246,7 +246,8 @@ impl Txn {
     /// What has its case is still owed, as was just written: it is sent again, or looked at again later.
     pub(crate) fn still_owed(&mut self, now: Now, core: &mut Core) {
         let rests = self.duty.sending == Sending::Idle && self.duty.proof.is_some();
-        if !rests || !self.has_case() || !self.wants_answer(core) {
+        let dropped = core.has(Bug::ReversalDroppedAtCap) && self.duty.parked;
+        if !rests || dropped || !self.has_case() || !self.wants_answer(core) {
             return;
         }
         let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
