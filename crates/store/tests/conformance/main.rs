@@ -20,10 +20,12 @@ macro_rules! both {
     };
 }
 
+mod access;
 mod basics;
 mod batches;
 mod claims;
 mod days;
+mod failover;
 mod fixture;
 mod nodes;
 mod people;
