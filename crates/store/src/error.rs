@@ -86,7 +86,9 @@ pub enum StoreError {
         host: String,
     },
     /// The session that held this process's own lease was lost, and the server has not ended it yet.
-    #[error("the session that held the lease of node.id {name:?} was lost, and the server has not ended it yet: trying again")]
+    #[error(
+        "the session that held the lease of node.id {name:?} was lost, and the server has not ended it yet: trying again"
+    )]
     LeaseLingers {
         /// The node's name.
         name: String,

@@ -64,7 +64,8 @@ mod tests {
 
     fn check(first: u64, wanted: u64, open: &[(&str, i64)], expected: &[(u64, &str)]) {
         let open = open.iter().map(|(issuer, id)| (Some((*issuer).to_owned()), *id)).collect();
-        let expected = expected.iter().map(|(number, issuer)| (*number, (*issuer).into())).collect();
+        let expected =
+            expected.iter().map(|(number, issuer)| (*number, (*issuer).into())).collect();
         let made = block(first, wanted, open);
         assert_eq!(made, NumberBlock { first, count: wanted, skip: expected });
     }

@@ -100,8 +100,7 @@ impl State {
     fn over(&mut self, now: Instant) -> Option<(u64, Duration)> {
         let since = self.since.take()?;
         let failures = std::mem::take(&mut self.failures);
-        std::mem::take(&mut self.logged)
-            .then(|| (failures, now.saturating_duration_since(since)))
+        std::mem::take(&mut self.logged).then(|| (failures, now.saturating_duration_since(since)))
     }
 }
 

@@ -43,9 +43,8 @@ impl Block {
             return None;
         }
         let fits = |id: &TxnId| {
-            let open = issuer
-                .zip(self.skip.get(&id.0))
-                .is_some_and(|(issuer, at)| at.contains(issuer));
+            let open =
+                issuer.zip(self.skip.get(&id.0)).is_some_and(|(issuer, at)| at.contains(issuer));
             id.stan() != 0 && !open && is_free(id.stan())
         };
         let found = (self.next..self.end).map(TxnId).find(fits);
@@ -160,7 +159,11 @@ mod tests {
         assert!(numbers.wants_draw(now));
         assert!(!numbers.wants_draw(now), "one draw at a time");
         numbers.drawn(now, &block(999_999, 5));
-        assert_eq!(all(&mut numbers, "a"), [999_999, 1_000_001, 1_000_003], "not 000000, nor STAN 2");
+        assert_eq!(
+            all(&mut numbers, "a"),
+            [999_999, 1_000_001, 1_000_003],
+            "not 000000, nor STAN 2"
+        );
         assert!(numbers.wants_draw(now));
     }
 

@@ -81,11 +81,7 @@ struct Reader {
 
 impl Reader {
     /// The result as the engine takes it; a failure is logged.
-    fn logged<T>(
-        &self,
-        what: &'static str,
-        found: Result<T, StoreError>,
-    ) -> Result<T, ReadFailed> {
+    fn logged<T>(&self, what: &'static str, found: Result<T, StoreError>) -> Result<T, ReadFailed> {
         match found {
             Ok(found) => {
                 self.outage.over();

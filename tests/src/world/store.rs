@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switch_core::{
     CaseKind, Change, Claim, ClaimEnd, ClaimIntent, ClaimStatus, Commit, Day, Epoch, Found, Key,
-    Name, Named, NodeNo, NumberBlock, Obligation, ObligationCause, ObligationStatus, Persisted, Progress,
-    Record, RecordId, Row, RowState, TxnId,
+    Name, Named, NodeNo, NumberBlock, Obligation, ObligationCause, ObligationStatus, Persisted,
+    Progress, Record, RecordId, Row, RowState, TxnId,
 };
 
 /// A row of the table `fence`, and who holds it shared.

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn an_address_with_an_unknown_parameter_is_refused_without_its_value() {
-        for url in ["postgres://u:SECRET@h/d?pasword=SECRET", "postgres://h/d?sslmode=on&x=SECRET"] {
+        for url in ["postgres://u:SECRET@h/d?pasword=SECRET", "postgres://h/d?sslmode=on&x=SECRET"]
+        {
             let refused = options(url).expect_err("unknown").to_string();
             assert!(!refused.contains("SECRET"), "{refused}");
             assert!(refused.contains("\"pasword\"") || refused.contains("\"x\""), "{refused}");

@@ -76,6 +76,8 @@ impl PostgresStore {
         let tables = tables(&mut connection).await?;
         schema::not_too_new(&MIGRATOR, min_version(&mut connection, tables).await?)?;
         let migrated = schema::tolerant(&MIGRATOR).run_direct(None, &mut *connection, false).await;
+        // One that failed still holds the migrator's lock on this session.
+        connection.close_on_drop();
         match migrated {
             Err(error) if may_not(&error) => {
                 // A role that may not create tables can serve a database that its owner has migrated.
@@ -83,8 +85,9 @@ impl PostgresStore {
                 if schema::migrated(&MIGRATOR, applied).is_ok() {
                     return Ok(());
                 }
-                let schema: Option<String> =
-                    sqlx::query_scalar("SELECT current_schema()").fetch_one(&mut *connection).await?;
+                let schema: Option<String> = sqlx::query_scalar("SELECT current_schema()")
+                    .fetch_one(&mut *connection)
+                    .await?;
                 let role = self.options.get_username().to_owned();
                 let schema = schema.unwrap_or_else(|| "public".to_owned());
                 Err(StoreError::MayNotCreate { role, schema })

@@ -29,7 +29,8 @@ async fn a_server_that_is_not_there_is_named_with_the_cause() {
         listener.local_addr().expect("bound").port()
     };
     let said = refused(&format!("postgres://ilk:SECRET@127.0.0.1:{port}/ilk")).await;
-    let expected = format!("store.url: no connection to 127.0.0.1:{port} within 5 s: connection refused");
+    let expected =
+        format!("store.url: no connection to 127.0.0.1:{port} within 5 s: connection refused");
     assert_eq!(said, expected);
 }
 
@@ -96,6 +97,9 @@ async fn a_role_that_may_only_read_can_read() {
     let store = Store::open(&home.config()).await.expect("opens");
     store.check_version().await.expect("fits");
     assert_eq!(store.beats().await.expect("reads").len(), 1);
-    assert_eq!(store.terminals(None, 1).await.expect_err("no lease").to_string(), StoreError::NoDay.to_string());
+    assert_eq!(
+        store.terminals(None, 1).await.expect_err("no lease").to_string(),
+        StoreError::NoDay.to_string()
+    );
     node.stop().await;
 }

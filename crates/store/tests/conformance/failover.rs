@@ -7,9 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use store::{Lane, Report, Store, StoreError};
 use switch_core::{Persisted, TerminalKey};
 
-use crate::fixture::{
-    Home, NOON, Node, TODAY, approved, change, insert, intent, is_applied, key,
-};
+use crate::fixture::{Home, NOON, Node, TODAY, approved, change, insert, intent, is_applied, key};
 
 /// Runs statements on a session of the server's owner that waits for no replica.
 async fn alter(url: &str, statements: &[&str]) {
@@ -184,7 +182,9 @@ async fn ones_own_lost_session_is_not_another_process() {
     let locking = tokio::spawn(async move {
         sqlx::query(AssertSqlSafe(lock)).execute(&mut lost).await.map(|_| lost)
     });
-    let waits = format!("SELECT wait_event IS NOT NULL AND state = 'active' FROM pg_stat_activity WHERE pid = {pid}");
+    let waits = format!(
+        "SELECT wait_event IS NOT NULL AND state = 'active' FROM pg_stat_activity WHERE pid = {pid}"
+    );
     wait_for(&home.url, &waits).await;
     let end = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
