@@ -81,7 +81,7 @@ impl Keeper {
             match self.store.beat(&self.lease, lowest_open(&self.shown)).await {
                 Ok(()) => {
                     outage.over();
-                    drop(beaten.send(()));
+                    let _ = beaten.send(());
                 }
                 // A lease that seems taken may be our own last connection, not dead yet: the fence decides.
                 Err(error @ StoreError::Fenced { .. }) => {
