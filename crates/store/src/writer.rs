@@ -31,6 +31,9 @@ const REPEATS: u32 = 20;
 /// While the store is down it is tried so often.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
+/// An idle session is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What a writer says, in the order in which it happened.
 #[derive(Debug)]
 pub enum Report {
@@ -132,7 +135,7 @@ impl Writer {
 
     async fn run(&mut self) -> Result<(), StoreError> {
         self.come_up().await?;
-        while self.gather().await {
+        while self.gather().await? {
             while !self.waiting.is_empty() || !self.confirms.is_empty() {
                 self.write().await?;
                 self.confirm().await?;
@@ -142,12 +145,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for something to do; false when nothing more will come.
-    async fn gather(&mut self) -> bool {
-        let Some(message) = self.receiver.recv().await else { return false };
-        self.keep(message);
-        self.gather_ready();
-        true
+    /// Waits for something to do; false when nothing more will come. Meanwhile looks whether the session still lives, so that
+    /// an idle node too knows that its store is down.
+    async fn gather(&mut self) -> Result<bool, StoreError> {
+        loop {
+            match tokio::time::timeout(LOOK_EVERY, self.receiver.recv()).await {
+                Ok(Some(message)) => {
+                    self.keep(message);
+                    self.gather_ready();
+                    return Ok(true);
+                }
+                Ok(None) => return Ok(false),
+                Err(_elapsed) => {
+                    if let Err(error) = self.connection.look(self.fence).await {
+                        self.outage.failed("an idle session is gone", &error);
+                        self.come_up().await?;
+                    }
+                }
+            }
+        }
     }
 
     fn gather_ready(&mut self) {

@@ -195,6 +195,10 @@ impl WriterConnection {
         Ok(Written::Done(done.collect()))
     }
 
+    pub(crate) async fn look(&mut self, fence: Fence) -> Result<(), StoreError> {
+        self.ready(fence).await.map(drop).map_err(StoreError::from)
+    }
+
     pub(crate) async fn reaffirm(&mut self, fence: Fence) -> Result<Option<Day>, StoreError> {
         let affirmed = match self.session.take() {
             Some(session) => session.again(self.allow_unsafe, fence).await?,
