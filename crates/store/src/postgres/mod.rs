@@ -109,8 +109,8 @@ impl PostgresStore {
 fn may_not(error: &MigrateError) -> bool {
     match error {
         MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
-            let refused = source.as_database_error().and_then(|refused| refused.code());
-            refused.is_some_and(|code| code == "42501")
+            let refused = source.as_database_error();
+            refused.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42501")
         }
         _ => false,
     }
