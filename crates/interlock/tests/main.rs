@@ -2,6 +2,7 @@
 
 mod check;
 mod convert;
+mod database;
 mod dev;
 mod issuer;
 mod keys;

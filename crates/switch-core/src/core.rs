@@ -271,7 +271,7 @@ impl Core {
 
     /// A number for an answer that is no transaction's.
     pub(crate) fn spare_number(&mut self, now: Now) -> Option<TxnId> {
-        self.numbers.take(now.mono, |_| true)
+        self.numbers.take(now.mono, None, |_| true)
     }
 
     /// Refuses without a row.

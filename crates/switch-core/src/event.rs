@@ -341,6 +341,6 @@ pub struct NumberBlock {
     pub first: u64,
     /// How many.
     pub count: u64,
-    /// Numbers in it that must not be used: their STAN has an open exchange.
-    pub skip: Vec<u64>,
+    /// Numbers in it that must not be used at an issuer: their STAN has an open exchange there.
+    pub skip: Vec<(u64, IssuerName)>,
 }

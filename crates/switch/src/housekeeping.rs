@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use store::{Lease, READS, SilenceTracker, Store, StoreError};
+use store::{Lease, Outage, READS, SilenceTracker, Store, StoreError};
 use switch_core::Event;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -36,16 +36,18 @@ pub(crate) async fn draw_numbers(
     first: oneshot::Sender<()>,
 ) {
     let mut first = Some(first);
+    let outage = Outage::new("numbers");
     while draws.recv().await.is_some() {
         match store.draw_numbers(BLOCK).await {
             Ok(block) => {
+                outage.over();
                 inputs.event(Event::Numbers(block));
                 if let Some(first) = first.take() {
                     let _ = first.send(());
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "no numbers could be drawn");
+                outage.failed("no numbers could be drawn", &error);
                 inputs.event(Event::NumbersFailed);
             }
         }
@@ -70,18 +72,22 @@ impl Keeper {
     pub(crate) async fn beat(self, ending: CancellationToken, beaten: watch::Sender<()>) {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let outage = Outage::new("beat");
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = ending.cancelled() => return,
             }
             match self.store.beat(&self.lease, lowest_open(&self.shown)).await {
-                Ok(()) => drop(beaten.send(())),
+                Ok(()) => {
+                    outage.over();
+                    let _ = beaten.send(());
+                }
                 // A lease that seems taken may be our own last connection, not dead yet: the fence decides.
                 Err(error @ StoreError::Fenced { .. }) => {
                     return self.inputs.send(Input::Fenced(error));
                 }
-                Err(error) => tracing::warn!(%error, "the node's beat failed"),
+                Err(error) => outage.failed("the node's beat failed", &error),
             }
         }
     }
@@ -96,23 +102,26 @@ impl Keeper {
         let mut tracker = SilenceTracker::new(self.lease.node);
         let mut adoption = Adoption::new(&self.lease);
         let mut beats = 0_u32;
+        let (nodes, days) = (Outage::new("nodes"), Outage::new("days"));
         loop {
             tokio::select! {
                 told = beaten.changed() => if told.is_err() { return },
                 () = stopping.cancelled() => return,
                 () = ending.cancelled() => return,
             }
-            if let Err(error) = self.take_over_dead(&mut tracker, &mut adoption).await {
-                tracing::warn!(%error, "dead nodes could not be looked after");
+            match self.take_over_dead(&mut tracker, &mut adoption).await {
+                Ok(()) => nodes.over(),
+                Err(error) => nodes.failed("dead nodes could not be looked after", &error),
             }
             if !adoption.is_done() {
                 adoption.turn(&self.store, &self.lease, &self.inputs, &self.shown).await;
             }
             beats = beats.wrapping_add(1);
-            if beats.is_multiple_of(DAYS_EVERY)
-                && let Err(error) = keep_days(&self.store).await
-            {
-                tracing::warn!(%error, "business days could not be looked after");
+            if beats.is_multiple_of(DAYS_EVERY) {
+                match keep_days(&self.store).await {
+                    Ok(()) => days.over(),
+                    Err(error) => days.failed("business days could not be looked after", &error),
+                }
             }
         }
     }

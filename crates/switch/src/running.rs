@@ -179,24 +179,43 @@ impl Running {
             sleep(LOOK_EVERY).await;
         }
         self.parts.inputs.send(Input::Drain);
-        let ended = match timeout(PATIENCE, &mut self.parts.driver).await {
-            Ok(ended) => ended,
-            Err(_elapsed) => {
-                tracing::error!("the store did not take what was to be written in time");
-                self.parts.driver.abort();
-                (&mut self.parts.driver).await
-            }
-        };
+        let ended = self.last_commits().await;
         self.parts.ending.cancel();
         self.parts.links.close();
         let _ = timeout(LOOK_EVERY * 20, self.parts.links.wait()).await;
-        for kept in &mut self.parts.keeper {
-            let _ = kept.await;
+        // Their calls to the store are tasks of their own: what was begun is not cancelled, only no longer waited for.
+        let patience = self.patience();
+        let kept = async {
+            for kept in &mut self.parts.keeper {
+                let _ = kept.await;
+            }
+        };
+        if timeout(patience, kept).await.is_err() {
+            tracing::warn!("the store did not answer the node's last beat or batches in time");
         }
         match ended {
             Err(error) if error.is_cancelled() => Ok(()),
             ended => Ok(ended??),
         }
+    }
+
+    /// Waits for the last commits while the store works. Where it does not, nothing can be written: what is in flight stays
+    /// in the database as it is, and the next start conducts it to its end (M14).
+    async fn last_commits(&mut self) -> Result<Result<(), Fatal>, JoinError> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.patience() {
+            if let Ok(ended) = timeout(LOOK_EVERY, &mut self.parts.driver).await {
+                return ended;
+            }
+        }
+        tracing::error!("the store did not take what was to be written in time");
+        self.parts.driver.abort();
+        (&mut self.parts.driver).await
+    }
+
+    /// How long the store may still take.
+    fn patience(&self) -> Duration {
+        if store_is_up(&self.parts.shown) { PATIENCE } else { PATIENCE_WHILE_DOWN }
     }
 
     fn is_idle(&self) -> bool {
@@ -208,6 +227,8 @@ impl Running {
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the last commits may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same once the store is known to be down.
+const PATIENCE_WHILE_DOWN: Duration = Duration::from_millis(300);
 
 /// Ports, issuers' endpoints, node and store stay as they were.
 fn unchanged(old: &Settings, new: &Settings) -> Result<(), ReloadError> {

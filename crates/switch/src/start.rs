@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use iso8583::Code;
 use keystore::CardKeys;
-use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
+use store::{Lane, Lease, Outage, Store, StoreConfig, StoreError, Writer};
 use switch_core::{EngineConfig, Event, IssuerPolicy, Name, ReversalSchedule};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -162,7 +162,8 @@ async fn open_counter(
 ) -> Result<u64, StoreError> {
     let newest = batches.load(store).await?;
     let (store, batches, inputs) = (store.clone(), Arc::clone(batches), inputs.clone());
-    Clerk { store, batches, inputs }.start(waiting);
+    let outage = Arc::new(Outage::new("terminals"));
+    Clerk { store, batches, inputs, outage }.start(waiting);
     Ok(newest)
 }
 

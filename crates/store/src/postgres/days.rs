@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions,
-};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use switch_core::{CaseKind, Day, NoteKind, RowState, Wall};
 
-use super::{PostgresStore, leaf};
+use super::{PostgresStore, leaf, session};
 use crate::{
     Calendar, DaysKept, StoreError,
     days::{Current, Kalends, plan},
@@ -31,15 +29,6 @@ pub(super) struct Keeper {
     summarised: Option<Instant>,
 }
 
-impl Keeper {
-    async fn connected(&mut self, options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => options.clone().options(SETTINGS).connect().await,
-        }
-    }
-}
-
 /// Waits until nobody else keeps the days.
 pub(super) async fn keep_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(KEEPER).execute(connection).await.map(drop)
@@ -60,7 +49,15 @@ impl PostgresStore {
     pub(crate) async fn keep_days(&self, now: Wall) -> Result<DaysKept, StoreError> {
         self.refresh_horizon(now).await?;
         let mut keeper = self.keeper.lock().await;
-        let mut connection = keeper.connected(&self.options).await?;
+        let mut connection = match keeper.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let connecting = self.options.clone().options(SETTINGS);
+                let mut connection = session::watched(connecting.connect()).await?;
+                self.serving.affirm(&mut connection).await?;
+                connection
+            }
+        };
         let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
             .bind(KEEPER)
             .fetch_one(&mut connection)

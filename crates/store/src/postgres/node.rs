@@ -17,7 +17,8 @@ use crate::{
     days::{self, AHEAD, Kept},
     image::{count, long},
     node::{BEAT, BEATS, BeatColumns, READS, TakenOver},
-    numbers, recovery,
+    numbers::{self, Open},
+    recovery,
 };
 
 /// Class of the advisory locks of leases; the other half is the node's number.
@@ -31,6 +32,8 @@ const LEASE_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Held {
     node: NodeNo,
     name: String,
+    /// How this process named itself to others.
+    host: String,
     connection: Option<PgConnection>,
 }
 
@@ -47,20 +50,24 @@ impl PostgresStore {
             return Err(StoreError::Leased { name: name.to_owned(), host: host.to_owned() });
         }
         let mut connection = session::leasing(&self.options).await?;
-        let node: i32 = sqlx::query_scalar(
+        let node = sqlx::query_scalar(
             "WITH made AS (INSERT INTO node (name, host, lowest_open) SELECT $1, $2, next FROM number \
              ON CONFLICT (name) DO NOTHING RETURNING node) \
              SELECT node FROM made UNION ALL SELECT node FROM node WHERE name = $1 LIMIT 1",
         )
         .bind(name)
         .bind(host)
-        .fetch_one(&mut connection)
-        .await?;
+        .fetch_one(&mut connection);
+        let node: i32 = session::watched(node).await?;
         lock(&mut connection, NodeNo(node), name).await?;
+        self.serving.begin(NodeNo(node));
+        // Nothing of the database is believed before something was committed on this session.
+        self.serving.affirm(&mut connection).await?;
         self.agree_on_days(&mut connection, &calendar, now).await?;
-        let lease = begin_life(&mut connection, node, host).await?;
-        *held =
-            Some(Held { node: lease.node, name: name.to_owned(), connection: Some(connection) });
+        // Under a hanging commit of the former life this fails, and says so, rather than waiting for ever.
+        let lease = session::watched_read(begin_life(&mut connection, node, host)).await?;
+        let (name, host) = (name.to_owned(), host.to_owned());
+        *held = Some(Held { node: lease.node, name, host, connection: Some(connection) });
         self.refresh_horizon(now).await?;
         self.bound.begin(lease.node);
         Ok(lease)
@@ -113,7 +120,12 @@ impl PostgresStore {
             Some(connection) => connection,
             None => {
                 let mut connection = session::leasing(&self.options).await?;
-                lock(&mut connection, held.node, &held.name).await?;
+                match lock(&mut connection, held.node, &held.name).await {
+                    Err(StoreError::Leased { name, host }) if host == held.host => {
+                        return Err(StoreError::LeaseLingers { name });
+                    }
+                    locked => locked?,
+                }
                 connection
             }
         };
@@ -237,7 +249,7 @@ impl PostgresStore {
                 .fetch_one(&self.pool)
                 .await?;
         let [from, to, again, last] = numbers::ranges(next, wanted);
-        let open: Vec<i64> = sqlx::query_scalar(numbers::OPEN)
+        let open: Vec<Open> = sqlx::query_as(numbers::OPEN)
             .bind(from)
             .bind(to)
             .bind(again)
@@ -247,8 +259,7 @@ impl PostgresStore {
         let (first, wanted) = (count(next), u64::from(wanted));
         numbers::after(first, wanted)?;
         self.bound.drawn(Instant::now(), first, first + wanted);
-        let open: Vec<u64> = open.into_iter().map(count).collect();
-        Ok(numbers::block(first, wanted, &open))
+        Ok(numbers::block(first, wanted, open))
     }
 }
 

@@ -22,7 +22,7 @@ use std::{
 };
 
 use sqlx::{
-    SqliteConnection, SqlitePool,
+    ConnectOptions as _, SqliteConnection, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -55,6 +55,8 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
+            // the text of a statement is nothing for a warning
+            .log_slow_statements(log::LevelFilter::Debug, Duration::from_secs(1))
             .foreign_keys(false);
         let path = options.get_filename().to_path_buf();
         if config.url.contains(":memory:") || path.as_os_str().is_empty() {
@@ -66,6 +68,7 @@ impl SqliteStore {
         checkpoint::start(&thread, &writer, options.clone());
         let readers = SqlitePoolOptions::new()
             .max_connections(config.connections.max(1))
+            .acquire_slow_level(log::LevelFilter::Debug)
             .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
             .await?;
         Ok(Self {

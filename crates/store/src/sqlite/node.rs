@@ -20,7 +20,8 @@ use crate::{
     days,
     image::{count, long},
     node::{BEAT, BEATS, BeatColumns, READS, TakenOver},
-    numbers, recovery,
+    numbers::{self, Open},
+    recovery,
 };
 
 impl SqliteStore {
@@ -233,8 +234,7 @@ impl SqliteStore {
         let (first, wanted) = (count(next), u64::from(wanted));
         numbers::after(first, wanted)?;
         self.bound.drawn(Instant::now(), first, first + wanted);
-        let open: Vec<u64> = open.into_iter().map(count).collect();
-        Ok(numbers::block(first, wanted, &open))
+        Ok(numbers::block(first, wanted, open))
     }
 }
 
@@ -253,14 +253,14 @@ fn is_open(obligation: &Obligation) -> bool {
 async fn draw(
     connection: &mut SqliteConnection,
     wanted: u32,
-) -> Result<(i64, Vec<i64>), sqlx::Error> {
+) -> Result<(i64, Vec<Open>), sqlx::Error> {
     let next: i64 = sqlx::query_scalar("UPDATE number SET next = next + ? RETURNING next - ?")
         .bind(wanted)
         .bind(wanted)
         .fetch_one(&mut *connection)
         .await?;
     let [from, to, again, last] = numbers::ranges(next, wanted);
-    let open = sqlx::query_scalar(numbers::OPEN)
+    let open = sqlx::query_as(numbers::OPEN)
         .bind(from)
         .bind(to)
         .bind(again)

@@ -79,6 +79,43 @@ impl Home {
         }
     }
 
+    /// Changes a setting of this database on the server, for sessions that begin from now on.
+    pub(crate) async fn set(&self, setting: &str, value: &str) {
+        let database = self.url.rsplit('/').next().expect("a name");
+        let statement = format!("ALTER DATABASE {database} SET {setting} = {value}");
+        let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+        // where it would be read-only itself
+        sqlx::query("SET default_transaction_read_only = off")
+            .execute(&mut connection)
+            .await
+            .expect("may write");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("set");
+    }
+
+    /// Ends all other sessions of this database, and waits until they are gone.
+    pub(crate) async fn cut_sessions(&self) {
+        const OTHERS: &str = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+             AND backend_type = 'client backend'";
+        let begun = Clock::now();
+        let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+        let end = format!("SELECT count(pg_terminate_backend(pid)) {OTHERS}");
+        let count = format!("SELECT count(*) {OTHERS}");
+        let _: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(end))
+            .fetch_one(&mut connection)
+            .await
+            .expect("ends them");
+        loop {
+            let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count.clone()))
+                .fetch_one(&mut connection)
+                .await
+                .expect("counts");
+            // A session counts as idle a little after its last statement.
+            if left == 0 && begun.elapsed() > Duration::from_millis(50) {
+                return;
+            }
+        }
+    }
+
     pub(crate) fn config(&self) -> StoreConfig {
         StoreConfig { day: DayConfig::default(), ..StoreConfig::new(self.url.clone()) }
     }

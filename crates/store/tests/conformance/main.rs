@@ -20,11 +20,13 @@ macro_rules! both {
     };
 }
 
+mod access;
 mod basics;
 mod batches;
 mod claims;
 mod days;
 mod denied;
+mod failover;
 mod fixture;
 mod nodes;
 mod people;

@@ -88,14 +88,21 @@ async fn numbers_are_drawn_once(home: &Home) {
     let block = home.open().await.draw_numbers(10).await.expect("drawn after a restart");
     assert!(seen.last().is_some_and(|last| block.first > *last));
 
-    // The STAN of an owed reversal is not used for another transaction.
+    // The STAN of an owed reversal is not used for another transaction at its issuer, and that of one that its issuer
+    // denied (status 6) is not either.
     let mut node = Node::start(home, "a").await;
-    let row = intent(&node.lease, 1, 1, 77);
-    assert!(is_applied(&node.write(insert(&row)).await));
-    assert!(is_applied(&node.write(change(timed_out(&row, TODAY))).await));
+    let mut other = intent(&node.lease, 1, 3, 79);
+    other.fixed_mut().issuer = Some("visa".into());
+    for row in [intent(&node.lease, 1, 1, 77), intent(&node.lease, 1, 2, 78), other] {
+        assert!(is_applied(&node.write(insert(&row)).await));
+        assert!(is_applied(&node.write(change(timed_out(&row, TODAY))).await));
+    }
+    home.execute("UPDATE obligation SET status = 6 WHERE id = 78").await;
     home.execute("UPDATE number SET next = 1000050").await;
     let block = node.store.draw_numbers(100).await.expect("drawn");
-    assert_eq!((block.first, block.skip), (1_000_050, vec![1_000_077]));
+    assert_eq!(block.first, 1_000_050);
+    let open = [(1_000_077, "unionpay"), (1_000_078, "unionpay"), (1_000_079, "visa")];
+    assert_eq!(block.skip, open.map(|(number, issuer)| (number, issuer.into())));
     home.execute("UPDATE number SET next = 999999999990").await;
     let refused = node.store.draw_numbers(100).await.expect_err("no more than twelve digits");
     assert!(matches!(refused, StoreError::NumbersExhausted), "{refused}");

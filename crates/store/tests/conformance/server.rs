@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -300,17 +299,20 @@ async fn a_hanging_lock_holds_up_only_its_own_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_forgets_is_refused() {
-    let home = Home::postgres();
-    let database: Arc<str> = home.url.rsplit('/').next().expect("a name").into();
-    home.execute(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",
-    )
-    .await;
-    let refused = Store::open(&home.config()).await.expect_err("it would forget");
-    assert!(
-        matches!(&refused, StoreError::Unsafe { setting: "synchronous_commit", .. }),
-        "{database}: {refused}"
-    );
-    let told = StoreConfig { allow_unsafe_server: true, ..home.config() };
-    Store::open(&told).await.expect("told that it may");
+    for (set, named) in [
+        ("off", "synchronous_commit = off"),
+        ("local", "synchronous_commit = local"),
+        ("remote_write", "synchronous_commit = remote_write"),
+    ] {
+        let home = Home::postgres();
+        home.set("synchronous_commit", set).await;
+        let refused = Store::open(&home.config()).await.expect_err("it would forget");
+        assert!(
+            matches!(&refused, StoreError::Unsafe { setting: "synchronous_commit", .. }),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains(named), "{refused}");
+        let told = StoreConfig { allow_unsafe_server: true, ..home.config() };
+        Store::open(&told).await.expect("told that it may");
+    }
 }
