@@ -39,7 +39,7 @@ pub use error::StoreError;
 pub use find::{CaseFile, Filter, OpenCounts, Owed};
 pub use horizon::Horizon;
 pub use ledger::LedgerRow;
-pub use node::{Beat, Estate, Lane, Lease, SilenceTracker, TakenOver};
+pub use node::{Beat, Estate, Lane, Lease, READS, SilenceTracker, TakenOver};
 pub use postgres::PostgresStore;
 pub use resolve::{Resolution, ResolveError};
 pub use sqlite::SqliteStore;

@@ -6,7 +6,7 @@ use switch_core::{Epoch, Found, Key, NodeNo, NumberBlock, TxnId, Wall};
 
 use crate::{
     Beat, DaysKept, Estate, Lease, StoreConfig, StoreError, TakenOver, connection::Connection,
-    horizon::SharedHorizon, postgres::PostgresStore, sqlite::SqliteStore,
+    horizon::SharedHorizon, node::READS, postgres::PostgresStore, sqlite::SqliteStore,
 };
 
 /// The database of one or several nodes. Cheap to clone.
@@ -105,6 +105,16 @@ impl Store {
     /// The database failed.
     pub async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
         either!(self, own => own.beats())
+    }
+
+    /// Whether every node that lives, by these beats, reads the stored numbers of this version. A node that was taken over
+    /// does not count until it returns. One process serves an embedded database: it is this one.
+    #[must_use]
+    pub fn all_read(&self, beats: &[Beat], version: i64) -> bool {
+        match self {
+            Self::Postgres(_) => beats.iter().all(|beat| beat.taken || beat.reads >= version),
+            Self::Sqlite(_) => version <= READS,
+        }
     }
 
     /// Takes over a node whose beat stood still: raises its epoch, which waits for its open batches, and makes its owed

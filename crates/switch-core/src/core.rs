@@ -94,6 +94,8 @@ pub(crate) struct Core {
     /// Whether `Timer::Pace` is armed.
     pub(crate) paced: bool,
     pub(crate) store_up: bool,
+    /// Whether every live node reads the newest stored numbers.
+    pub(crate) reads_new: bool,
     /// Whether nothing of a backlog is begun any more.
     pub(crate) stopping: bool,
     pub(crate) draining: bool,
@@ -121,6 +123,7 @@ impl Core {
             pumps: BTreeSet::new(),
             paced: false,
             store_up: true,
+            reads_new: false,
             stopping: false,
             draining: false,
             awaited: 0,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use store::{Lease, SilenceTracker, Store, StoreError};
+use store::{Lease, READS, SilenceTracker, Store, StoreError};
 use switch_core::Event;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -124,6 +124,7 @@ impl Keeper {
         adoption: &mut Adoption,
     ) -> Result<(), StoreError> {
         let beats = self.store.beats().await?;
+        self.inputs.event(Event::ReadsNew(self.store.all_read(&beats, READS)));
         for estate in beats.iter().filter_map(|beat| beat.estate_of(self.lease.node)) {
             adoption.find(estate);
         }

@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use keystore::CardKeys;
 use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
-use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
+use switch_core::{EngineConfig, Event, IssuerPolicy, Name, ReversalSchedule};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -110,6 +110,10 @@ impl Switch {
             inputs: inputs.clone(),
             shown: Arc::clone(&shown),
         };
+        if let Store::Sqlite(_) = &store {
+            // One process serves a file. On a server the beats of the other nodes tell it.
+            inputs.event(Event::ReadsNew(true));
+        }
         // Before the recovery, which may take longer than others wait for a silent node.
         let (beaten, beats) = watch::channel(());
         let beating = tokio::spawn(keeper.clone().beat(ending.clone(), beaten));

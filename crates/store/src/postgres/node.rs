@@ -16,7 +16,7 @@ use crate::{
     calendar::Calendar,
     days::{self, AHEAD, Kept},
     image::{count, long},
-    node::{BEAT, BeatColumns, TakenOver},
+    node::{BEAT, BEATS, BeatColumns, READS, TakenOver},
     numbers, recovery,
 };
 
@@ -121,6 +121,7 @@ impl PostgresStore {
             .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
+            .bind(READS)
             .execute(&mut connection);
         let done = session::watched(done).await?;
         held.connection = Some(connection);
@@ -132,12 +133,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
-        let rows: Vec<BeatColumns> = sqlx::query_as(
-            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch \
-             FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<BeatColumns> = sqlx::query_as(BEATS).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(Beat::of_columns).collect())
     }
 
@@ -314,9 +310,13 @@ async fn begin_life(
         .bind(epoch)
         .execute(&mut *transaction)
         .await?;
-    sqlx::query("UPDATE node SET host = $2, taken_by = NULL, taken_epoch = NULL WHERE node = $1")
+    sqlx::query(
+        "UPDATE node SET host = $2, taken_by = NULL, taken_epoch = NULL, reads = $3, reads_beat = beat \
+         WHERE node = $1",
+    )
         .bind(node)
         .bind(host)
+        .bind(READS)
         .execute(&mut *transaction)
         .await?;
     let taken: Vec<(i32, i32)> = sqlx::query_as(

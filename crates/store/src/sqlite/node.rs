@@ -19,7 +19,7 @@ use crate::{
     calendar::Calendar,
     days,
     image::{count, long},
-    node::{BEAT, BeatColumns, TakenOver},
+    node::{BEAT, BEATS, BeatColumns, READS, TakenOver},
     numbers, recovery,
 };
 
@@ -101,11 +101,13 @@ impl SqliteStore {
         .execute(&mut *connection)
         .await?;
         let node: i32 = sqlx::query_scalar(
-            "INSERT INTO node (name, host, lowest_open) SELECT ?, ?, next FROM number WHERE true \
-             ON CONFLICT (name) DO UPDATE SET host = excluded.host, taken_by = NULL, taken_epoch = NULL RETURNING node",
+            "INSERT INTO node (name, host, lowest_open, reads) SELECT ?, ?, next, ? FROM number WHERE true \
+             ON CONFLICT (name) DO UPDATE SET host = excluded.host, taken_by = NULL, taken_epoch = NULL, \
+             reads = excluded.reads, reads_beat = beat RETURNING node",
         )
         .bind(name.to_owned())
         .bind(host.to_owned())
+        .bind(READS)
         .fetch_one(&mut *connection)
         .await?;
         for lane in Lane::ALL {
@@ -154,6 +156,7 @@ impl SqliteStore {
             .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
+            .bind(READS)
             .execute(turn.connection())
             .await;
         if turn.settle(done).await?.rows_affected() == 1 {
@@ -164,12 +167,7 @@ impl SqliteStore {
     }
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
-        let rows: Vec<BeatColumns> = sqlx::query_as(
-            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch \
-             FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let rows: Vec<BeatColumns> = sqlx::query_as(BEATS).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(Beat::of_columns).collect())
     }
 

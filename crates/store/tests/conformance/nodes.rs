@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use store::{Estate, StoreError};
+use store::{Estate, READS, Store, StoreError};
 use switch_core::{Epoch, ObligationStatus, TxnId};
 
 use crate::fixture::{
@@ -13,6 +13,7 @@ both! {
     a_node_has_one_process,
     a_raised_fence_stops_the_writer,
     a_beat_after_the_fence_was_raised_fails,
+    a_node_says_what_its_binary_reads,
     numbers_are_drawn_once,
     what_a_life_left_is_recovered_in_chunks,
 }
@@ -49,6 +50,26 @@ async fn a_beat_after_the_fence_was_raised_fails(home: &Home) {
     home.execute("UPDATE fence SET epoch = epoch + 1").await;
     let refused = node.store.beat(&node.lease, None).await.expect_err("it was taken over");
     assert!(matches!(refused, StoreError::Fenced { .. }), "{refused}");
+}
+
+async fn a_node_says_what_its_binary_reads(home: &Home) {
+    let node = Node::start(home, "a").await;
+    let postgres = matches!(node.store, Store::Postgres(_));
+    let beats = node.store.beats().await.expect("reads");
+    assert_eq!(beats[0].reads, READS, "from its lease on");
+    node.store.beat(&node.lease, None).await.expect("beats");
+    let beats = node.store.beats().await.expect("reads");
+    assert_eq!(beats[0].reads, READS);
+    assert!(node.store.all_read(&beats, READS) && !node.store.all_read(&beats, READS + 1));
+    // A binary of version 4 beats.
+    home.execute("UPDATE node SET beat = beat + 1").await;
+    let beats = node.store.beats().await.expect("reads");
+    assert_eq!(beats[0].reads, 4);
+    assert_eq!(node.store.all_read(&beats, READS), !postgres, "one process serves a file");
+    node.store.beat(&node.lease, None).await.expect("beats");
+    let beats = node.store.beats().await.expect("reads");
+    assert!(node.store.all_read(&beats, READS), "it was updated");
+    node.stop().await;
 }
 
 async fn numbers_are_drawn_once(home: &Home) {
@@ -148,6 +169,10 @@ async fn a_silent_node_is_taken_over() {
     assert_eq!(b.store.take_over(&b.lease, node, seen).await.expect("asks"), None, "once");
     let beats = b.store.beats().await.expect("reads");
     assert_eq!(beats.iter().map(|beat| beat.taken).collect::<Vec<_>>(), [true, false]);
+    home.execute("UPDATE node SET beat = beat + 1 WHERE name = 'a'").await;
+    let beats = b.store.beats().await.expect("reads");
+    assert_eq!(beats.iter().map(|beat| beat.reads).collect::<Vec<_>>(), [4, READS]);
+    assert!(b.store.all_read(&beats, READS), "a node that was taken over does not count");
 
     a.send(insert(&intent(&a.lease, 1, 9, 9)));
     assert!(matches!(a.fatal().await, StoreError::Fenced { .. }), "it wakes and ends");
