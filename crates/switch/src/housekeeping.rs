@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
+    day_clock::{DayWatch, Kept},
     driver::{Shown, lowest_open},
     input::{Input, Inputs},
     recovery::Adoption,
@@ -92,6 +93,7 @@ impl Keeper {
         stopping: CancellationToken,
         ending: CancellationToken,
         mut beaten: watch::Receiver<()>,
+        mut days: DayWatch,
     ) {
         let mut tracker = SilenceTracker::new(self.lease.node);
         let mut adoption = Adoption::new(&self.lease);
@@ -110,7 +112,7 @@ impl Keeper {
             }
             beats = beats.wrapping_add(1);
             if beats.is_multiple_of(DAYS_EVERY)
-                && let Err(error) = keep_days(&self.store).await
+                && let Err(error) = keep_days(&self.store, &mut days, &self.shown).await
             {
                 tracing::warn!(%error, "business days could not be looked after");
             }
@@ -140,12 +142,18 @@ impl Keeper {
     }
 }
 
-/// One step of looking after business days.
+/// One step of looking after business days; whether the clock's day is too far ahead to be taken, and what to do then.
 ///
 /// # Errors
 /// The store failed; the next step tries again.
-pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
-    let kept = store.keep_days(clock::now().wall).await?;
+pub(crate) async fn keep_days(
+    store: &Store,
+    watch: &mut DayWatch,
+    shown: &Shown,
+) -> Result<Option<String>, StoreError> {
+    let Kept { days: kept, trouble, too_far } = watch.step(store).await?;
+    let waits = trouble.clone().filter(|_| too_far);
+    shown.set_day(kept.days.map(|(current, _)| current), trouble);
     if let Some(day) = kept.cut_over_to {
         tracing::info!(day = day.0, "the business day was cut over");
     }
@@ -161,5 +169,5 @@ pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
     for day in &kept.held {
         tracing::debug!(day = day.0, "an old business day has something open and is kept");
     }
-    Ok(())
+    Ok(waits)
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Class of the advisory locks of leases; the other half is the node's number.
-const LEASES: i32 = 0x494c_4e4f;
+pub(super) const LEASES: i32 = 0x494c_4e4f;
 /// A killed process's session may take a moment to end.
 const LEASE_TRIES: u32 = 40;
 const LEASE_EVERY: Duration = Duration::from_millis(50);
@@ -61,7 +61,7 @@ impl PostgresStore {
         let lease = begin_life(&mut connection, node, host).await?;
         *held =
             Some(Held { node: lease.node, name: name.to_owned(), connection: Some(connection) });
-        self.refresh_horizon(now).await?;
+        self.refresh_horizon(now.into()).await?;
         self.bound.begin(lease.node);
         Ok(lease)
     }

@@ -22,9 +22,12 @@ macro_rules! both {
 
 mod basics;
 mod batches;
+mod card_key;
 mod claims;
+mod day_setting;
 mod days;
 mod fixture;
+mod locked;
 mod nodes;
 mod people;
 mod proxy;
