@@ -87,6 +87,8 @@ pub fn date(day: Day) -> String {
 pub(crate) struct DayWatch {
     steadiness: Steadiness,
     said: Option<(Trouble, Duration)>,
+    /// The current day at the last step.
+    last: Option<Day>,
 }
 
 /// A clock or day that somebody must look at.
@@ -171,6 +173,15 @@ impl DayWatch {
         let clock = DayClock { now, confirmed: skewed.is_none() && jump.is_none() };
         let days = store.keep_days(clock).await?;
         let trouble = trouble(&days, skewed, jump);
+        let day = days.days.map(|(current, _)| current);
+        if let (Some(last), Some(day)) = (self.last, day)
+            && last != day
+            && days.cut_over_to.is_none()
+        {
+            // Another node cut over, or a person set it.
+            tracing::info!(day = date(day), former = date(last), "the business day is another");
+        }
+        self.last = day.or(self.last);
         let too_far = days.doubt == Some(DayDoubt::TooFar);
         self.say(trouble.as_ref(), mono);
         Ok(Kept { days, trouble: trouble.map(|trouble| trouble.to_string()), too_far })

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    day_clock::{DayWatch, Kept},
+    day_clock::{DayWatch, Kept, date},
     driver::{Shown, lowest_open},
     input::{Input, Inputs},
     recovery::Adoption,
@@ -155,7 +155,7 @@ pub(crate) async fn keep_days(
     let waits = trouble.clone().filter(|_| too_far);
     shown.set_day(kept.days.map(|(current, _)| current), trouble);
     if let Some(day) = kept.cut_over_to {
-        tracing::info!(day = day.0, "the business day was cut over");
+        tracing::info!(day = date(day), "the business day was cut over");
     }
     if kept.delivery_unknown > 0 {
         tracing::warn!(
@@ -164,10 +164,10 @@ pub(crate) async fn keep_days(
         );
     }
     for day in &kept.dropped {
-        tracing::info!(day = day.0, "an old business day was dropped");
+        tracing::info!(day = date(*day), "an old business day was dropped");
     }
     for day in &kept.held {
-        tracing::debug!(day = day.0, "an old business day has something open and is kept");
+        tracing::debug!(day = date(*day), "an old business day has something open and is kept");
     }
     Ok(waits)
 }
