@@ -6,3 +6,12 @@ ALTER TABLE meta ADD COLUMN card_key_check TEXT;
 -- without saying it, so that a `reads_beat` that is not the present beat means version 4.
 ALTER TABLE node ADD COLUMN reads INTEGER NOT NULL DEFAULT 4;
 ALTER TABLE node ADD COLUMN reads_beat INTEGER NOT NULL DEFAULT 0;
+
+-- Days that a person set, where a clock had spoiled the day or the shop was closed for long.
+CREATE TABLE day_change (
+    at     INTEGER PRIMARY KEY,
+    former INTEGER NOT NULL,
+    day    INTEGER NOT NULL,
+    who    TEXT    NOT NULL,
+    reason TEXT    NOT NULL
+) STRICT;

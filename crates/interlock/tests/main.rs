@@ -7,6 +7,7 @@ mod dev;
 mod issuer;
 mod keys;
 mod migrate;
+mod safeguards;
 mod serve;
 mod support;
 mod systemd;

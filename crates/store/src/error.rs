@@ -93,6 +93,14 @@ pub enum StoreError {
         /// The node's name.
         name: String,
     },
+    /// Another process serves this embedded database.
+    #[error("store.url: {} is in use by {host}: one process a file", path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// Who has it.
+        host: String,
+    },
     /// The business day is configured otherwise than the database has it.
     #[error(
         "day.{key} is {configured:?} here and {kept:?} in the database: it must be the same on all nodes"
@@ -160,7 +168,10 @@ impl StoreError {
     #[must_use]
     pub const fn is_fatal(&self) -> bool {
         match self {
-            Self::Fenced { .. } | Self::Leased { .. } | Self::CommitFailed(_) => true,
+            Self::Fenced { .. }
+            | Self::Leased { .. }
+            | Self::InUse { .. }
+            | Self::CommitFailed(_) => true,
             Self::Url { .. }
             | Self::Unreachable { .. }
             | Self::Refused { .. }

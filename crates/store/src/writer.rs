@@ -33,6 +33,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(100);
 
 /// An idle session is looked at so often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A statement that has not ended by then: the store counts as down meanwhile (M15).
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a writer says, in the order in which it happened.
 #[derive(Debug)]
@@ -274,11 +276,15 @@ impl Writer {
         };
         let begun = std::time::Instant::now();
         let records: Vec<&Record> = part.iter().map(|entry| &entry.record).collect();
-        let written = match self.fence.lane {
-            Lane::Intents => self.connection.intents(self.fence, horizon, &records).await,
-            Lane::Outcomes => self.connection.outcomes(self.fence, horizon.day, &records).await,
+        let (connection, fence) = (&mut self.connection, self.fence);
+        let call = async {
+            match fence.lane {
+                Lane::Intents => connection.intents(fence, horizon, &records).await,
+                Lane::Outcomes => connection.outcomes(fence, horizon.day, &records).await,
+            }
         };
-        let lane = self.fence.lane.name();
+        let written = beside(&self.reports, fence.lane, PATIENCE, call).await;
+        let lane = fence.lane.name();
         metrics::histogram!("interlock_store_commit_seconds", "lane" => lane)
             .record(begun.elapsed().as_secs_f64());
         metrics::histogram!("interlock_store_batch_size", "lane" => lane)
@@ -453,5 +459,61 @@ impl Writer {
         self.outage.over();
         let _ = self.reports.send(Report::Up(self.fence.lane));
         Ok(())
+    }
+}
+
+/// Waits for a statement to its end. A lane whose statement takes longer than `patience` is reported as down meanwhile
+/// (M15), and as up once the database has answered; what could not be written is told by the result.
+async fn beside(
+    reports: &mpsc::UnboundedSender<Report>,
+    lane: Lane,
+    patience: Duration,
+    statement: impl Future<Output = Result<Written, Fault>>,
+) -> Result<Written, Fault> {
+    let mut statement = std::pin::pin!(statement);
+    // The statement goes on where its patience ends: it is only borrowed.
+    if let Ok(written) = tokio::time::timeout(patience, statement.as_mut()).await {
+        return written;
+    }
+    let _ = reports.send(Report::Down(lane));
+    let written = statement.await;
+    match &written {
+        Ok(_) | Err(Fault::Bad(_) | Fault::Repeat(_)) => drop(reports.send(Report::Up(lane))),
+        Err(Fault::Down(_) | Fault::Unknown(_) | Fault::Fatal(_)) => {}
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_statement_that_takes_long_means_down_and_goes_on() {
+        let (reports, mut said) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let statement = async {
+                ended.await.expect("told");
+                Ok(Written::Missed)
+            };
+            beside(&reports, Lane::Intents, Duration::from_millis(1), statement).await
+        });
+        assert!(matches!(said.recv().await, Some(Report::Down(Lane::Intents))));
+        end.send(()).expect("the statement was not given up");
+        assert!(matches!(said.recv().await, Some(Report::Up(Lane::Intents))));
+        assert!(matches!(task.await.expect("no panic"), Ok(Written::Missed)));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_time_says_nothing() {
+        let (reports, mut said) = mpsc::unbounded_channel();
+        let statement = std::future::ready(Ok(Written::Done(vec![true])));
+        let written = beside(&reports, Lane::Outcomes, PATIENCE, statement).await;
+        assert!(matches!(written, Ok(Written::Done(_))));
+        drop(reports);
+        assert!(said.recv().await.is_none());
     }
 }

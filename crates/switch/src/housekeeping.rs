@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
+    day_clock::{DayWatch, Kept, date},
     driver::{Shown, lowest_open},
     input::{Input, Inputs},
     recovery::Adoption,
@@ -98,11 +99,12 @@ impl Keeper {
         stopping: CancellationToken,
         ending: CancellationToken,
         mut beaten: watch::Receiver<()>,
+        mut days: DayWatch,
     ) {
         let mut tracker = SilenceTracker::new(self.lease.node);
         let mut adoption = Adoption::new(&self.lease);
         let mut beats = 0_u32;
-        let (nodes, days) = (Outage::new("nodes"), Outage::new("days"));
+        let (nodes, outage) = (Outage::new("nodes"), Outage::new("days"));
         loop {
             tokio::select! {
                 told = beaten.changed() => if told.is_err() { return },
@@ -118,9 +120,9 @@ impl Keeper {
             }
             beats = beats.wrapping_add(1);
             if beats.is_multiple_of(DAYS_EVERY) {
-                match keep_days(&self.store).await {
-                    Ok(()) => days.over(),
-                    Err(error) => days.failed("business days could not be looked after", &error),
+                match keep_days(&self.store, &mut days, &self.shown).await {
+                    Ok(_) => outage.over(),
+                    Err(error) => outage.failed("business days could not be looked after", &error),
                 }
             }
         }
@@ -149,14 +151,20 @@ impl Keeper {
     }
 }
 
-/// One step of looking after business days.
+/// One step of looking after business days; whether the clock's day is too far ahead to be taken, and what to do then.
 ///
 /// # Errors
 /// The store failed; the next step tries again.
-pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
-    let kept = store.keep_days(clock::now().wall).await?;
+pub(crate) async fn keep_days(
+    store: &Store,
+    watch: &mut DayWatch,
+    shown: &Shown,
+) -> Result<Option<String>, StoreError> {
+    let Kept { days: kept, trouble, too_far } = watch.step(store).await?;
+    let waits = trouble.clone().filter(|_| too_far);
+    shown.set_day(kept.days.map(|(current, _)| current), trouble);
     if let Some(day) = kept.cut_over_to {
-        tracing::info!(day = day.0, "the business day was cut over");
+        tracing::info!(day = date(day), "the business day was cut over");
     }
     if kept.delivery_unknown > 0 {
         tracing::warn!(
@@ -165,10 +173,10 @@ pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
         );
     }
     for day in &kept.dropped {
-        tracing::info!(day = day.0, "an old business day was dropped");
+        tracing::info!(day = date(*day), "an old business day was dropped");
     }
     for day in &kept.held {
-        tracing::debug!(day = day.0, "an old business day has something open and is kept");
+        tracing::debug!(day = date(*day), "an old business day has something open and is kept");
     }
-    Ok(())
+    Ok(waits)
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use keystore::CardKeys;
 use store::Store;
-use switch_core::{Gauges, Name};
+use switch_core::{Day, Gauges, Name};
 use tokio::{
     task::{JoinError, JoinHandle},
     time::{Instant, sleep, timeout, timeout_at},
@@ -21,7 +21,7 @@ use crate::{
     input::{Input, Inputs},
     issuer_links::Host,
     listener::Port,
-    start::{Behind, desks, engine_config, parameters, store_is_up},
+    start::{Behind, desks, engine_config, parameters},
 };
 
 /// What a running node is made of.
@@ -81,10 +81,23 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether ports accept and the store answers.
+    /// Whether ports accept, the store answers, and the clock is right.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.stopping.is_cancelled() && store_is_up(&self.shown)
+        !self.stopping.is_cancelled() && self.hindrance().is_none()
+    }
+
+    /// Why this node shall get no traffic though its ports accept, for people: the store is down, the clock is wrong, or the
+    /// business day waits for a person.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        self.shown.hindrance()
+    }
+
+    /// The current business day.
+    #[must_use]
+    pub fn day(&self) -> Option<Day> {
+        self.shown.day()
     }
 
     /// Figures of the engine.
@@ -215,7 +228,11 @@ impl Running {
 
     /// How long the store may still take.
     fn patience(&self) -> Duration {
-        if store_is_up(&self.parts.shown) { PATIENCE } else { PATIENCE_WHILE_DOWN }
+        if self.parts.shown.store_up.load(std::sync::atomic::Ordering::Relaxed) {
+            PATIENCE
+        } else {
+            PATIENCE_WHILE_DOWN
+        }
     }
 
     fn is_idle(&self) -> bool {

@@ -3,10 +3,7 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -23,9 +20,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     batches::{self, Batches},
+    card_key::{self, OtherKey},
     clock,
     config::{IssuerSettings, Settings},
     counter::{Clerk, Counter, Parameters, ParametersError, Waiting},
+    day_clock::DayWatch,
     desk::{Desk, Directory},
     driver::{Driver, Fatal, Shown, Wiring},
     housekeeping::{self, Keeper},
@@ -48,6 +47,12 @@ pub enum StartError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key is not that of the database.
+    #[error("card_data.key_file")]
+    OtherKey(#[from] OtherKey),
+    /// The clock's day is so far ahead that a person must say whether it is right.
+    #[error("{0}")]
+    Day(String),
     /// What terminals fetch cannot be used.
     #[error("parameters.dir")]
     Parameters(#[from] ParametersError),
@@ -91,13 +96,12 @@ impl Switch {
             bound.push(bind(listener, Arc::clone(port)).await?);
         }
         let store = open_store(&settings).await?;
-        let wall = clock::now().wall;
-        let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
-        tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
-        housekeeping::keep_days(&store).await?;
+        let shown = Arc::new(Shown::default());
+        let (lease, days) = take_place(&settings, &store, &keys, &shown).await?;
         let shared = Arc::new(ArcSwap::from(Arc::clone(&directory)));
-        let (driver, shown, numbers) =
-            drive(&settings, &store, &lease, &inputs, from_all, Arc::clone(&shared));
+        let wired = (from_all, Arc::clone(&shown));
+        let (driver, numbers) =
+            drive(&settings, &store, &lease, &inputs, wired, Arc::clone(&shared));
 
         let newest = open_counter(&store, &batches, &inputs, waiting).await?;
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
@@ -122,7 +126,7 @@ impl Switch {
             ending.cancel();
             return Err(error.into());
         }
-        let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats));
+        let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats, days));
         let keeping =
             tokio::spawn(batches::keep(batches.clone(), store.clone(), newest, ending.clone()));
         // Without numbers every sale would be refused.
@@ -167,6 +171,27 @@ async fn open_counter(
     Ok(newest)
 }
 
+/// Takes the lease, unless the key or the business day stands against it; gives the watch over the clock.
+async fn take_place(
+    settings: &Settings,
+    store: &Store,
+    keys: &CardKeys,
+    shown: &Shown,
+) -> Result<(Lease, DayWatch), StartError> {
+    let file = &settings.card_data.key_file;
+    card_key::look(store, file, keys).await?;
+    // The first day of a new database is the server's.
+    let wall = store.clock().await?.unwrap_or(clock::now().wall);
+    let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
+    tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
+    card_key::keep(store, file, keys).await?;
+    let mut days = DayWatch::default();
+    match housekeeping::keep_days(store, &mut days, shown).await? {
+        Some(waits) => Err(StartError::Day(waits)),
+        None => Ok((lease, days)),
+    }
+}
+
 /// A store that this version can work with.
 async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
     let store = Store::open(&store_config(settings)).await?;
@@ -177,7 +202,7 @@ async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
     Ok(store)
 }
 
-type Driven = (JoinHandle<Result<(), Fatal>>, Arc<Shown>, oneshot::Receiver<()>);
+type Driven = (JoinHandle<Result<(), Fatal>>, oneshot::Receiver<()>);
 
 /// Starts the driver with its writers, its reader and its numbers; the last is told when the first numbers are there.
 fn drive(
@@ -185,14 +210,13 @@ fn drive(
     store: &Store,
     lease: &Lease,
     inputs: &Inputs,
-    from_all: mpsc::UnboundedReceiver<Input>,
+    (from_all, shown): (mpsc::UnboundedReceiver<Input>, Arc<Shown>),
     directory: Arc<ArcSwap<Directory>>,
 ) -> Driven {
     let (reports_in, reports) = mpsc::unbounded_channel();
     let writer = |lane| Writer::spawn(store, lease, lane, reports_in.clone(), clock::mono);
     let (reads, reads_out) = mpsc::unbounded_channel();
     let (draws, draws_out) = mpsc::unbounded_channel();
-    let shown = Arc::new(Shown::default());
     let wiring = Wiring {
         inputs: inputs.clone(),
         from_all,
@@ -201,7 +225,7 @@ fn drive(
         outcomes: writer(Lane::Outcomes),
         reads,
         draws,
-        shown: Arc::clone(&shown),
+        shown,
         link_queue: settings.bounds.link_queue,
     };
     drop(reports_in);
@@ -213,7 +237,7 @@ fn drive(
     let (numbers_in, numbers) = oneshot::channel();
     let draws = housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
     tokio::spawn(draws);
-    (driver, shown, numbers)
+    (driver, numbers)
 }
 
 /// How long ports stay closed while no numbers can be drawn.
@@ -343,9 +367,4 @@ fn refusals(issuer: &IssuerSettings) -> Vec<Code> {
     let mut codes = issuer.dialect.refusals();
     codes.retain(|code| !issuer.unknown_codes.contains(code));
     codes
-}
-
-/// Whether the store answers.
-pub(crate) fn store_is_up(shown: &Shown) -> bool {
-    shown.store_up.load(Ordering::Relaxed)
 }

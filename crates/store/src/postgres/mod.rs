@@ -1,6 +1,7 @@
 //! The production back end: one database, one or several nodes.
 
 mod batch;
+mod card_key;
 mod connect;
 mod counter;
 mod days;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Class of the advisory locks of leases; the other half is the node's number.
-const LEASES: i32 = 0x494c_4e4f;
+pub(super) const LEASES: i32 = 0x494c_4e4f;
 /// A killed process's session may take a moment to end.
 const LEASE_TRIES: u32 = 40;
 const LEASE_EVERY: Duration = Duration::from_millis(50);
@@ -68,7 +68,7 @@ impl PostgresStore {
         let lease = session::watched_read(begin_life(&mut connection, node, host)).await?;
         let (name, host) = (name.to_owned(), host.to_owned());
         *held = Some(Held { node: lease.node, name, host, connection: Some(connection) });
-        self.refresh_horizon(now).await?;
+        self.refresh_horizon(now.into()).await?;
         self.bound.begin(lease.node);
         Ok(lease)
     }

@@ -1,6 +1,7 @@
 //! The embedded back end: one file, one writing connection, one process.
 
 mod batch;
+mod card_key;
 mod checkpoint;
 mod claims;
 mod counter;
@@ -91,7 +92,11 @@ impl SqliteStore {
         let mut turn = self.writer.connected().await?;
         let tables = tables(turn.connection()).await?;
         schema::not_too_new(&MIGRATOR, min_version(turn.connection(), tables).await?)?;
-        Ok(schema::tolerant(&MIGRATOR).run_direct(None, turn.connection(), false).await?)
+        // Another process may migrate at the same time.
+        sqlx::query("PRAGMA busy_timeout = 5000").execute(turn.connection()).await?;
+        let done = schema::tolerant(&MIGRATOR).run_direct(None, turn.connection(), false).await;
+        sqlx::query(session::AT_ONCE).execute(turn.connection()).await?;
+        Ok(done?)
     }
 
     pub(crate) async fn check_version(&self) -> Result<(), StoreError> {

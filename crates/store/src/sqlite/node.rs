@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
+    io::{self, ErrorKind, Read as _, Seek as _, Write as _},
     path::PathBuf,
     sync::PoisonError,
     time::Instant,
@@ -25,15 +25,20 @@ use crate::{
 };
 
 impl SqliteStore {
-    /// The file lock beside the database is the lease; it dies with the process.
-    fn lock_file(&self, name: &str, host: &str) -> Result<(), StoreError> {
+    /// The file beside the database whose lock is the lease; it dies with the process.
+    fn lock_path(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(".lock");
-        let path = PathBuf::from(path);
+        PathBuf::from(path)
+    }
+
+    fn lock_file(&self, host: &str) -> Result<(), StoreError> {
+        let path = self.lock_path();
         let failed = |source| StoreError::File { path: path.clone(), source };
+        let in_use = |host| StoreError::InUse { path: self.path.clone(), host };
         let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
-            return Err(StoreError::Leased { name: name.to_owned(), host: host.to_owned() });
+            return Err(in_use("this process".to_owned()));
         }
         let mut file = File::options()
             .read(true)
@@ -44,11 +49,7 @@ impl SqliteStore {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut host = String::new();
-                file.read_to_string(&mut host).map_err(failed)?;
-                return Err(StoreError::Leased { name: name.to_owned(), host });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(owner(file).map_err(failed)?)),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         file.set_len(0).map_err(failed)?;
@@ -58,6 +59,22 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// The process that serves this database, this one or another; none where it is not served.
+    pub(super) fn served_by(&self) -> Result<Option<String>, StoreError> {
+        let path = self.lock_path();
+        let failed = |source| StoreError::File { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => owner(file).map(Some).map_err(failed),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
     pub(crate) async fn lease(
         &self,
         name: &str,
@@ -65,7 +82,7 @@ impl SqliteStore {
         now: Wall,
     ) -> Result<Lease, StoreError> {
         let calendar = Calendar::new(&self.config.day)?;
-        self.lock_file(name, host)?;
+        self.lock_file(host)?;
         let mut turn = self.writer.begin().await?;
         let connection = turn.connection();
         let kept: days::Kept = sqlx::query_as("SELECT zone, cutover, day FROM meta")
@@ -75,7 +92,7 @@ impl SqliteStore {
         let day = kept.day.map_or_else(|| calendar.day_at(now), Day);
         let done = self.begin_life(connection, (name, host), day, now).await;
         let lease = turn.settle(done).await?;
-        self.refresh_horizon(now).await?;
+        self.refresh_horizon(now.into()).await?;
         self.bound.begin(lease.node);
         Ok(lease)
     }
@@ -236,6 +253,13 @@ impl SqliteStore {
         self.bound.drawn(Instant::now(), first, first + wanted);
         Ok(numbers::block(first, wanted, open))
     }
+}
+
+/// Who locked the file, as it wrote there.
+fn owner(mut file: File) -> io::Result<String> {
+    let mut host = String::new();
+    file.read_to_string(&mut host)?;
+    Ok(host)
 }
 
 /// Still to be conducted: owed or marked.

@@ -248,7 +248,7 @@ async fn a_day_with_an_open_claim_is_kept(home: &Home) {
     node.keep_days(NOON.plus(hours(11))).await;
     node.keep_days(NOON.plus(hours(14))).await;
     let late = NOON.plus(hours(24 * (u64::from(DayConfig::default().keep_days) + 1) + 11));
-    assert!(node.keep_days(late).await.cut_over_to.is_some());
+    assert!(node.pass_days(NOON.plus(hours(14)), late).await.cut_over_to.is_some());
     assert_eq!(node.keep_days(late).await.held, [TODAY], "an open claim");
     assert!(is_applied(&node.write(change(done)).await));
     assert_eq!(node.keep_days(late).await.dropped, [TODAY]);

@@ -219,6 +219,16 @@ impl Node {
         self.store.keep_days(now).await.expect("keeps the days")
     }
 
+    /// The last step of many, none of which goes further than a clock is trusted.
+    pub(crate) async fn pass_days(&self, from: Wall, to: Wall) -> DaysKept {
+        let mut now = from;
+        while to > now.plus(hours(9 * 24)) {
+            now = now.plus(hours(9 * 24));
+            self.keep_days(now).await;
+        }
+        self.keep_days(to).await
+    }
+
     /// Ends the node in order; its lease stays until the store is dropped.
     pub(crate) async fn stop(self) {
         self.intents.finish().await;
@@ -328,5 +338,14 @@ pub(crate) fn lost(result: Persisted) -> Option<Found> {
         other @ (Persisted::Applied(_) | Persisted::Failed | Persisted::Unknown) => {
             panic!("expected a lost race, got {other:?}")
         }
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    let end = Clock::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Clock::now() < end, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -23,8 +23,18 @@ async fn a_node_has_one_process(home: &Home) {
     let lease = first.lease("a", "host one", NOON).await.expect("free");
     let second = home.open().await;
     let refused = second.lease("a", "host two", NOON).await.expect_err("taken");
-    assert!(matches!(&refused, StoreError::Leased { host, .. } if host == "host one"), "{refused}");
-    assert!(refused.to_string().contains("host one"), "{refused}");
+    let words = match &refused {
+        StoreError::Leased { .. } => {
+            "node.id \"a\" is in use by host one: one process a node".into()
+        }
+        StoreError::InUse { path, .. } => {
+            let path = path.display();
+            format!("store.url: {path} is in use by host one: one process a file")
+        }
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused.to_string(), words);
+    assert_eq!(matches!(refused, StoreError::InUse { .. }), home.url.starts_with("sqlite"));
     drop(first);
     let again = second.lease("a", "host two", NOON).await.expect("it died with its process");
     assert_eq!((again.node, again.epoch), (lease.node, Epoch(lease.epoch.0 + 1)));

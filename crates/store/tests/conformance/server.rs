@@ -260,6 +260,7 @@ async fn a_silent_server_is_down() {
     proxy.stall(true);
     let lost = intent(&node.lease, 1, 2, 2);
     let record = node.send(insert(&lost));
+    assert!(matches!(node.report().await, Report::Down(Lane::Intents)), "while it still waits");
     assert!(
         matches!(node.report().await, Report::Persisted(id, Persisted::Unknown) if id == record)
     );
