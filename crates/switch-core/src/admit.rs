@@ -118,7 +118,8 @@ impl Engine {
     }
 
     pub(crate) fn insert_txn(&mut self, txn: impl Into<Box<Txn>>) {
-        let txn = txn.into();
+        let mut txn = txn.into();
+        txn.count_open(&mut self.core);
         self.core.by_id.insert(txn.row.id, txn.row.key);
         self.txns.insert(txn.row.key, txn);
     }

@@ -24,6 +24,7 @@ mod ids;
 mod late;
 mod network;
 mod numbers;
+mod open_requests;
 mod original;
 mod pace;
 mod persisted;

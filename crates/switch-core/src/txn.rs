@@ -230,6 +230,8 @@ pub(crate) struct Txn {
     pub(crate) named: Option<crate::TxnId>,
     /// Whether it counts as in flight at its issuer.
     pub(crate) counted: bool,
+    /// Whether it counts as open at its terminal.
+    pub(crate) counted_open: bool,
     /// Whether its STAN is held as open at its issuer (I20).
     pub(crate) stan_held: bool,
     /// How long an undelivered approval waits for its terminal (M10).
@@ -267,6 +269,7 @@ impl Txn {
             adopt: false,
             named: None,
             counted: false,
+            counted_open: false,
             stan_held: false,
             grace: Duration::ZERO,
             answer_by: None,

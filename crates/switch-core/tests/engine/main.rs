@@ -2,6 +2,7 @@
 
 mod claims;
 mod money;
+mod open_requests;
 mod proofs;
 mod rig;
 mod transitions;

@@ -218,6 +218,11 @@ impl Rig {
     }
 
     fn perform(&mut self) {
+        self.perform_all();
+        assert!(self.engine.open_counts_are_exact(), "open requests are counted by terminal");
+    }
+
+    fn perform_all(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Persist { record, what } => {
