@@ -4,5 +4,6 @@ mod claims;
 mod money;
 mod open_requests;
 mod proofs;
+mod refusals;
 mod rig;
 mod transitions;

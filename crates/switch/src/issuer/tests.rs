@@ -14,6 +14,14 @@ fn answered(fixtures: &Fixtures, change: impl FnOnce(&mut Message)) -> FromIssue
     read(&issuer, &fixtures.keys, &answer)
 }
 
+/// Number of the transaction that an answer names.
+fn named(answer: &IssuerAnswer) -> TxnId {
+    match answer.matched {
+        Matched::Number(id) => id,
+        Matched::Trace { .. } => panic!("the dialect matches by number"),
+    }
+}
+
 #[test]
 fn answers_are_matched_by_class_stan_and_rrn() {
     type Change = fn(&mut Message);
@@ -30,9 +38,9 @@ fn answers_are_matched_by_class_stan_and_rrn() {
     for (expected, change) in cases {
         let found = match answered(&fixtures, change) {
             FromIssuer::Answer(answer) if answer.to_reversal => {
-                format!("answer to reversal of {}", answer.id.0)
+                format!("answer to reversal of {}", named(&answer).0)
             }
-            FromIssuer::Answer(answer) => format!("answer of {}", answer.id.0),
+            FromIssuer::Answer(answer) => format!("answer of {}", named(&answer).0),
             FromIssuer::Network(stan, approves) => format!("network {stan} {approves}"),
             FromIssuer::Asked => "asked".to_owned(),
             FromIssuer::Stray(why) => format!("stray {why}"),
