@@ -1,6 +1,10 @@
 //! Whether this node can serve: its phase, and whether the store answers.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use store::Store;
 use tokio::sync::watch;
@@ -34,10 +38,41 @@ impl Phase {
     }
 }
 
+/// What the node says of itself, asked whenever somebody looks.
+#[derive(Clone)]
+pub struct Condition(Arc<dyn Fn() -> Told + Send + Sync>);
+
+/// What a node says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Why it shall get no traffic, for people.
+    pub hindrance: Option<String>,
+    /// The current business day, `YYYY-MM-DD`.
+    pub day: Option<String>,
+}
+
+impl Condition {
+    /// What `ask` gives. It must not wait.
+    pub fn new(ask: impl Fn() -> Told + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    pub(crate) fn told(&self) -> Told {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Condition({:?})", self.told())
+    }
+}
+
 /// What is known of this node's health.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) condition: Condition,
     answered: watch::Receiver<Option<Instant>>,
 }
 
@@ -46,6 +81,7 @@ impl Health {
     pub(crate) fn watch(
         store: Store,
         phase: watch::Receiver<Phase>,
+        condition: Condition,
         stop: CancellationToken,
     ) -> Self {
         let (tell, answered) = watch::channel(None);
@@ -64,7 +100,7 @@ impl Health {
                 }
             }
         });
-        Self { phase, answered }
+        Self { phase, condition, answered }
     }
 
     /// Whether the store answered of late.
@@ -73,12 +109,14 @@ impl Health {
     }
 
     /// Whether this node takes traffic, else why not.
-    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+    pub(crate) fn readiness(&self) -> Result<(), String> {
         match *self.phase.borrow() {
-            Phase::Starting => Err("starting"),
-            Phase::Draining => Err("draining"),
-            Phase::Ready if self.store_answers() => Ok(()),
-            Phase::Ready => Err("the store does not answer"),
+            phase @ (Phase::Starting | Phase::Draining) => Err(phase.name().to_owned()),
+            Phase::Ready => match self.condition.told().hindrance {
+                Some(hindrance) => Err(hindrance),
+                None if self.store_answers() => Ok(()),
+                None => Err("the store does not answer".to_owned()),
+            },
         }
     }
 }

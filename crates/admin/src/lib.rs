@@ -14,5 +14,5 @@ pub mod telemetry;
 mod view;
 
 pub use glance::Glance;
-pub use health::Phase;
+pub use health::{Condition, Phase, Told};
 pub use server::{Admin, AdminError, Port, Serving};

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api,
     figures::Figures,
-    health::{Health, Phase},
+    health::{Condition, Health, Phase},
     page,
 };
 
@@ -44,6 +44,8 @@ pub struct Admin {
     pub metrics: PrometheusHandle,
     /// Where the life of the process stands.
     pub phase: watch::Receiver<Phase>,
+    /// What the node says of itself.
+    pub condition: Condition,
     /// The name of this node.
     pub node: String,
     /// The version of this binary.
@@ -118,7 +120,7 @@ impl Admin {
     #[must_use]
     pub fn serve(self, port: Port, stop: CancellationToken) -> Serving {
         let Port { address, listener } = port;
-        let health = Health::watch(self.store.clone(), self.phase, stop.clone());
+        let health = Health::watch(self.store.clone(), self.phase, self.condition, stop.clone());
         let shared = Shared(Arc::new(Inner {
             store: self.store,
             health,
@@ -214,7 +216,7 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 once listeners accept and the store answers; 503 else, and while draining.
+/// 200 once listeners accept, the store answers and the clock is right; 503 else with the reason, and while draining.
 async fn readyz(State(shared): State<Shared>) -> Response {
     match shared.health.readiness() {
         Ok(()) => "ready\n".into_response(),

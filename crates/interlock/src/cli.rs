@@ -44,6 +44,12 @@ const RESOLVE_HELP: &str = "Works on the database, whether the daemon runs or no
 Example:
   interlock resolve --config /etc/interlock/interlock.toml 000000004576 --as delivered";
 
+const DAY_SET_HELP: &str = "Works on the database, whether the daemon runs or not. For a day that a wrong clock has spoiled, or a shop
+that was closed for more than ten days; the clock must be right.
+
+Example:
+  interlock day set 2026-11-30 --config /etc/interlock/interlock.toml --reason \"clock of till 3 was wrong\"";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -89,6 +95,9 @@ pub(crate) enum Command {
     /// Closes the cases of a transaction with what a person found out, in the database
     #[command(after_help = RESOLVE_HELP)]
     Resolve(Resolve),
+    /// Sets the business day by a person's word
+    #[command(subcommand, after_help = DAY_SET_HELP)]
+    Day(Day),
     /// Shows the batches of terminals, and how they were settled
     #[command(after_help = "Example:\n  interlock batches 12345678")]
     Batches(Batches),
@@ -311,6 +320,18 @@ pub(crate) struct Resolve {
     /// What was found out
     #[arg(long = "as", value_enum)]
     pub(crate) how: Word,
+    /// Why, in words: kept in the transaction's timeline. A reversal can be called confirmed only with a reason
+    #[arg(long, value_name = "TEXT", required_if_eq("how", "confirmed"), value_parser = reason)]
+    pub(crate) reason: Option<String>,
+}
+
+/// A reason: some words, on one line.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let plain = !text.is_empty() && !text.chars().any(char::is_control);
+    (plain && text.chars().count() <= 500)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected some words on one line, at most 500 characters".to_owned())
 }
 
 /// What a person found out about a transaction with open cases.
@@ -320,8 +341,34 @@ pub(crate) enum Word {
     Delivered,
     /// The issuer does not have it: what it took of its original is free again
     Refused,
+    /// The issuer took the sale back: its reversal, which it denied or never confirmed, ends
+    Confirmed,
     /// Nothing that the switch must know
     Seen,
+}
+
+/// Commands about the business day.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Day {
+    /// Makes a day the current one, forward or back
+    #[command(after_help = DAY_SET_HELP)]
+    Set(DaySet),
+}
+
+/// Options of `day set`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DaySet {
+    /// The business day, such as 2026-11-30 or 20261130
+    #[arg(value_name = "DAY", value_parser = business_day)]
+    pub(crate) day: switch_core::Day,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Why, for those who look at it later
+    #[arg(long, value_name = "TEXT", value_parser = words)]
+    pub(crate) reason: String,
+    /// Who says so; by default the user of this process
+    #[arg(long, value_name = "USER", value_parser = words)]
+    pub(crate) by: Option<String>,
 }
 
 /// Options of `cases`.
@@ -416,6 +463,41 @@ pub(crate) struct DialectImport {
     pub(crate) output: Option<PathBuf>,
 }
 
+fn business_day(text: &str) -> Result<switch_core::Day, String> {
+    let bad = || "expected a date such as 2026-11-30 or 20261130".to_owned();
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = match text.len() {
+        10 => text.split('-').map(str::to_owned).collect(),
+        8 => [text.get(..4), text.get(4..6), text.get(6..)]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let [year, month, day] = parts.as_slice() else { return Err(bad()) };
+    if (year.len(), month.len(), day.len()) != (4, 2, 2)
+        || ![year, month, day].into_iter().all(|part| digits(part))
+    {
+        return Err(bad());
+    }
+    let date: jiff::civil::Date = format!("{year}-{month}-{day}")
+        .parse()
+        .map_err(|_| format!("{text} is no day of the calendar"))?;
+    let epoch = jiff::civil::date(1970, 1, 1);
+    let days = (date - epoch).get_days();
+    Ok(switch_core::Day(days))
+}
+
+/// A text that is kept for people: something, on one line.
+fn words(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        return Err("expected 1 to 200 bytes of text on one line".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn prefix(text: &str) -> Result<String, String> {
     if sim::bench::is_prefix(text) {
         Ok(text.to_owned())
@@ -498,6 +580,28 @@ pub(crate) struct ConfigFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_business_day_is_a_date() {
+        for (text, day) in [
+            ("2026-11-23", Some(20_780)),
+            ("20261123", Some(20_780)),
+            ("1970-01-01", Some(0)),
+            ("2026-02-30", None),
+            ("2026-1-23", None),
+            ("26-11-2023", None),
+            ("2026112", None),
+            ("tomorrow", None),
+            ("", None),
+        ] {
+            assert_eq!(business_day(text).ok().map(|day| day.0), day, "{text}");
+        }
+        let set = |reason| {
+            let line = ["interlock", "day", "set", "20261123", "--config", "x", "--reason", reason];
+            Cli::try_parse_from(line).is_ok()
+        };
+        assert!(set("a wrong clock") && !set(" ") && !set("two\nlines"));
+    }
 
     #[test]
     fn foreign_cards_begin_with_1_to_11_digits() {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use admin::{Admin, Phase, Serving};
+use admin::{Admin, Condition, Phase, Serving, Told};
 use anyhow::{Context, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
@@ -48,7 +48,13 @@ impl Node {
         let running = starting.await.context("the start of the switch")??;
         let (phase, phases) = watch::channel(Phase::Ready);
         let admin_stop = CancellationToken::new();
+        let watch = running.watch();
+        let condition = Condition::new(move || Told {
+            hindrance: watch.hindrance(),
+            day: watch.day().map(switch::date),
+        });
         let admin = Admin {
+            condition,
             store: running.watch().store().clone(),
             metrics,
             phase: phases,

@@ -6,6 +6,10 @@ use anyhow::Context;
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+/// Statements of the database are asked for by name. The pool's own lines say each time, without a reason, what the store
+/// says once a minute with it.
+const DATABASE: &str = "sqlx=warn,sqlx_core::pool=off";
+
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -21,8 +25,7 @@ pub(crate) enum Format {
 /// The directives cannot be understood, or there is a log already.
 pub(crate) fn start(format: Format, filter: &str) -> anyhow::Result<()> {
     let directives = std::env::var("INTERLOCK_LOG").unwrap_or_else(|_| filter.to_owned());
-    // Statements of the database are asked for by name.
-    let filter = EnvFilter::builder().parse(format!("sqlx=warn,{directives}"))?;
+    let filter = EnvFilter::builder().parse(format!("{DATABASE},{directives}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
     match format {
@@ -43,7 +46,7 @@ pub(crate) fn start_in_file(file: &Path) -> anyhow::Result<()> {
     let log = OpenOptions::new().create(true).append(true).open(file);
     let log = log.with_context(|| format!("{}: cannot be written", file.display()))?;
     let directives = std::env::var("INTERLOCK_LOG").unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::builder().parse(format!("sqlx=warn,{directives}"))?;
+    let filter = EnvFilter::builder().parse(format!("{DATABASE},{directives}"))?;
     let lines = fmt::layer().with_writer(Mutex::new(log)).with_ansi(false).with_target(false);
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     Ok(())

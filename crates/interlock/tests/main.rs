@@ -2,10 +2,12 @@
 
 mod check;
 mod convert;
+mod database;
 mod dev;
 mod issuer;
 mod keys;
 mod migrate;
+mod safeguards;
 mod serve;
 mod support;
 mod systemd;

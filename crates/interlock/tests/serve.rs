@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::support::{Process, field, http_get, interlock, wait_for};
 
 /// A configuration with free ports for one issuer.
-fn configuration(issuer: &str, extra: &str) -> String {
+pub(crate) fn configuration(issuer: &str, extra: &str) -> String {
     format!(
         r#"
 [node]
@@ -32,17 +32,17 @@ issuer = "unionpay"
     )
 }
 
-struct Set {
-    directory: tempfile::TempDir,
-    issuer: Process,
-    serve: Process,
-    pos: String,
-    admin: String,
+pub(crate) struct Set {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) issuer: Process,
+    pub(crate) serve: Process,
+    pub(crate) pos: String,
+    pub(crate) admin: String,
 }
 
 impl Set {
     /// An issuer and a switch in processes of their own.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
         interlock().current_dir(path).args(["keys", "init", "card-data.key"]).assert().success();
@@ -66,12 +66,12 @@ impl Set {
         Self { directory, issuer, serve, pos, admin }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// Sales through the switch, each with a terminal's ledger.
-    fn sell(&self, sales: &str) {
+    pub(crate) fn sell(&self, sales: &str) {
         interlock()
             .current_dir(self.path())
             .args(["bench", "--target", &self.pos, "--dialect", "cup-pos", "--sales", sales])

@@ -214,13 +214,11 @@ impl Dialect {
         self.kinds.first().map_or(0, |row| row.mti.version())
     }
 
-    /// The response code of the 1987 version that says what `code` says in this dialect. The switch keeps
-    /// codes in that form.
+    /// The response code of the 1987 version that says what `code` says in this dialect; one that the dialect does not
+    /// list stays as it is. The switch keeps codes in that form.
     #[must_use]
     pub fn to_iso87(&self, code: Code) -> Code {
-        let said = self.meaning(code).and_then(|meaning| meaning.iso87.first().copied());
-        let unlisted = if self.version() == 0 { code } else { Code::NOT_HONOURED };
-        said.unwrap_or(unlisted)
+        self.meaning(code).and_then(|meaning| meaning.iso87.first().copied()).unwrap_or(code)
     }
 
     /// The response code by which this dialect says `code`, which is one of the 1987 version: that which
@@ -328,7 +326,7 @@ mod tests {
             );
         }
         let code = |text| Code::new(text).expect("a code");
-        for (own, plain) in [("000", "00"), ("116", "51"), ("911", "98"), ("199", "05")] {
+        for (own, plain) in [("000", "00"), ("116", "51"), ("911", "98"), ("199", "199")] {
             assert_eq!(iso93.to_iso87(code(own)), code(plain));
         }
         for (plain, own) in [("00", "000"), ("98", "911"), ("10", "002"), ("B7", "100")] {

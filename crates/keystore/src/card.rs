@@ -17,6 +17,7 @@ pub struct CardKeys {
     hash: hmac::Key,
     digest: hmac::Key,
     seal: LessSafeKey,
+    check: [u8; 8],
 }
 
 /// Nothing was sealed: the operating system gave no random bytes, or the cipher refused.
@@ -70,12 +71,30 @@ impl CardKeys {
         let hmac_of = |label| hmac::Key::new(hmac::HMAC_SHA256, &*derive(label));
         let seal = UnboundKey::new(&AES_256_GCM, &*derive(b"card data: seal"))
             .expect("AES-256 takes a key of 32 bytes");
+        let mut check = [0; 8];
+        for (to, from) in check.iter_mut().zip(derive(b"card data: check value").iter()) {
+            *to = *from;
+        }
         Self {
             id: secret.id,
             hash: hmac_of(b"card data: hash of a card number"),
             digest: hmac_of(b"card data: digest of a request"),
             seal: LessSafeKey::new(seal),
+            check,
         }
+    }
+
+    /// The check value of the secret: equal for equal secrets, and safe to store and to print, since nothing can be opened,
+    /// hashed or found out with it.
+    #[must_use]
+    pub const fn check_value(&self) -> [u8; 8] {
+        self.check
+    }
+
+    /// The check value in hexadecimal digits, as databases keep it and messages name it.
+    #[must_use]
+    pub fn check_text(&self) -> String {
+        self.check.iter().map(|byte| format!("{byte:02X}")).collect()
     }
 
     /// The keyed hash of a card number: equal for equal numbers, for search and joins. Nobody without
@@ -236,6 +255,13 @@ mod tests {
         let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high) * 16 + digit(*low));
         let stored: Vec<u8> = pairs.map(byte).collect::<Result<_, _>>().expect("bytes");
         assert_eq!(&**ours.open(&stored, b"row 1").expect("opens"), b"6212345678901232;3012");
+    }
+
+    #[test]
+    fn a_check_value_tells_secrets_apart_and_is_no_part_of_them() {
+        assert_eq!(keys(1, 7).check_value(), keys(2, 7).check_value());
+        assert_ne!(keys(1, 7).check_value(), keys(1, 8).check_value());
+        assert_eq!(keys(1, 7).check_text(), "E77E646AFADA4EC7");
     }
 
     #[test]

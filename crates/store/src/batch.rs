@@ -95,6 +95,7 @@ mod tests {
             id: TxnId(u64::from(key)),
             key: Key([key; 15]),
             attempts: 1,
+            answered: None,
             parked: false,
             at: Wall(0),
         })

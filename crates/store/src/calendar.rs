@@ -75,7 +75,7 @@ impl Calendar {
 
 /// `YYYYMMDD` of a business day.
 #[must_use]
-pub(crate) fn compact_date(day: Day) -> String {
+pub fn compact_date(day: Day) -> String {
     let unix = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).date();
     let date = unix.checked_add(jiff::Span::new().days(i64::from(day.0))).unwrap_or(Date::MAX);
     format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())

@@ -106,6 +106,15 @@ impl Connection {
         either!(self, own => own.obligation_places(ids))
     }
 
+    /// Makes an idle connection anew where it was cut.
+    pub(crate) async fn look(&mut self, fence: Fence) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(own) => own.look(fence).await,
+            // A file cuts nobody.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Where the task that owns this connection runs, if not with its caller.
     pub(crate) fn thread(&self) -> Option<Arc<sqlite::Thread>> {
         match self {

@@ -30,19 +30,18 @@ impl SharedHorizon {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the database says, unless a later day is known already.
+    /// What the database says. A day that was read a moment ago may be the former one by now: who writes or reads by it
+    /// finds that out and comes back with [`Self::moved_to`].
     pub(crate) fn set(&self, horizon: Horizon) {
-        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if shared.is_none_or(|now| now.day <= horizon.day) {
-            *shared = Some(horizon);
-        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(horizon);
     }
 
-    /// Another process cut over: what was current is the former day until the keeper says that its overlap is over.
+    /// Another process cut over, or a person set the day, forward or back: what was current is the former day until the
+    /// keeper says that its overlap is over.
     pub(crate) fn moved_to(&self, day: Day) -> Horizon {
         let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let horizon = match *shared {
-            Some(now) if now.day >= day => now,
+            Some(now) if now.day == day => now,
             Some(now) => Horizon { day, former: Some(now.day) },
             None => Horizon { day, former: None },
         };

@@ -7,9 +7,11 @@
 mod batch;
 mod bound;
 mod calendar;
+mod card_key;
 mod config;
 mod connection;
 mod counter;
+mod day_setting;
 mod days;
 mod error;
 mod fault;
@@ -20,6 +22,7 @@ mod ledger;
 mod node;
 mod numbers;
 mod originals;
+mod outage;
 mod postgres;
 mod recovery;
 mod resolve;
@@ -28,18 +31,21 @@ mod sqlite;
 mod store;
 mod writer;
 
-pub use calendar::{Calendar, DayConfig};
+pub use calendar::{Calendar, DayConfig, compact_date};
+pub use card_key::{KeptCardKey, look_at_card_key};
 pub use config::StoreConfig;
 pub use counter::{
     Balance, BatchFile, Ended, Fetched, Group, Line, Opening, Place, Rules, Settled, Settlement,
     SignIn, SignedIn, Source, Sum, TerminalState, TotalSide, Totals, UploadEnd, Uploaded,
 };
-pub use days::DaysKept;
+pub use day_setting::{DaySetError, DaySetting};
+pub use days::{DayClock, DayDoubt, DaysKept};
 pub use error::StoreError;
 pub use find::{CaseFile, Filter, OpenCounts, Owed};
 pub use horizon::Horizon;
 pub use ledger::LedgerRow;
-pub use node::{Beat, Estate, Lane, Lease, SilenceTracker, TakenOver};
+pub use node::{Beat, Estate, Lane, Lease, READS, SilenceTracker, TakenOver};
+pub use outage::Outage;
 pub use postgres::PostgresStore;
 pub use resolve::{Resolution, ResolveError};
 pub use sqlite::SqliteStore;

@@ -38,6 +38,9 @@ impl Lane {
     }
 }
 
+/// The newest version whose stored numbers this binary reads: raised by each version that adds one.
+pub const READS: i64 = 7;
+
 /// What a node conducts beside its own: rows of this node in epochs below this one (M14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Estate {
@@ -92,11 +95,13 @@ pub struct Beat {
     pub taken: bool,
     /// Who conducts its estate, below which epoch, until it returns.
     pub heir: Option<(NodeNo, Epoch)>,
+    /// The newest version whose stored numbers its binary reads.
+    pub reads: i64,
 }
 
 impl Beat {
     pub(crate) fn of_columns(
-        (node, name, host, count, lowest_open, epoch, taken_by, taken_epoch): BeatColumns,
+        (node, name, host, count, lowest_open, epoch, taken_by, taken_epoch, reads): BeatColumns,
     ) -> Self {
         Self {
             node: NodeNo(node),
@@ -107,6 +112,7 @@ impl Beat {
             lowest_open: TxnId(image::count(lowest_open)),
             taken: taken_epoch == Some(epoch),
             heir: taken_by.map(NodeNo).zip(taken_epoch.map(Epoch)),
+            reads,
         }
     }
 
@@ -118,12 +124,19 @@ impl Beat {
     }
 }
 
-/// A beat of node $2 in its epoch $3: does nothing once the epoch moved on. $1: the lowest open number, or null.
-pub(crate) const BEAT: &str = "UPDATE node SET beat = beat + 1, lowest_open = coalesce($1, lowest_open) \
+/// A beat of node $2 in its epoch $3: does nothing once the epoch moved on. $1: the lowest open number, or null. $4: the
+/// newest version whose stored numbers this binary reads.
+pub(crate) const BEAT: &str = "UPDATE node SET beat = beat + 1, reads = $4, reads_beat = beat + 1, \
+     lowest_open = coalesce($1, lowest_open) \
      WHERE node = $2 AND EXISTS (SELECT 1 FROM fence WHERE fence.node = $2 AND lane = 1 AND epoch = $3)";
 
-/// Node, name, host, beats, lowest open number, epoch, who took it over, epoch of that.
-pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>, Option<i32>);
+/// All nodes' beats. A binary of version 4 beats without saying what it reads.
+pub(crate) const BEATS: &str = "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch, \
+     CASE WHEN n.reads_beat = n.beat THEN n.reads ELSE 4 END \
+     FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node";
+
+/// Node, name, host, beats, lowest open number, epoch, who took it over, epoch of that, what its binary reads.
+pub(crate) type BeatColumns = (i32, String, String, i64, i64, i32, Option<i32>, Option<i32>, i64);
 
 /// Says which other nodes are dead: those whose beat stood still for the whole patience while one's own beats succeeded.
 /// Told the time on one's own monotonic clock; nothing is compared between clocks.
@@ -187,6 +200,7 @@ mod tests {
             lowest_open: TxnId(0),
             taken: false,
             heir: None,
+            reads: READS,
         }
     }
 

@@ -1,17 +1,23 @@
-//! Blocks of transaction numbers: which of them may not be used.
+//! Blocks of transaction numbers: which of them may not be used, and where.
 
 use switch_core::{NumberBlock, TxnId};
 
-use crate::{StoreError, image::long};
+use crate::{
+    StoreError,
+    image::{count, long},
+};
 
 /// STANs repeat after so many numbers.
 const STANS: i64 = 1_000_000;
 
-/// The numbers of exchanges that are still open and whose STAN lies in one of two ranges: of many that are owed, few. The
-/// index `obligation_stan` has this expression and this condition.
-pub(crate) const OPEN: &str = "SELECT id FROM obligation WHERE status IN (1, 3) AND id % 1000000 BETWEEN $1 AND $2 \
+/// The exchanges that are still open (owed, marked, or denied: status 6) and whose STAN lies in one of two ranges, with
+/// their issuers: of many that are open, few. The index `obligation_open_stan` has this expression and this condition.
+pub(crate) const OPEN: &str = "SELECT issuer, id FROM obligation WHERE status IN (1, 3, 6) AND id % 1000000 BETWEEN $1 AND $2 \
      UNION ALL \
-     SELECT id FROM obligation WHERE status IN (1, 3) AND id % 1000000 BETWEEN $3 AND $4";
+     SELECT issuer, id FROM obligation WHERE status IN (1, 3, 6) AND id % 1000000 BETWEEN $3 AND $4";
+
+/// What [`OPEN`] gives: an issuer, none where nothing was ever meant for one, and the number of the exchange.
+pub(crate) type Open = (Option<String>, i64);
 
 /// What [`OPEN`] is asked with for the block of `count` numbers that begins at `first`: the first and last STANs of two
 /// ranges that do not meet, the second empty unless the block runs over 999999.
@@ -32,39 +38,52 @@ pub(crate) fn after(first: u64, count: u64) -> Result<i64, StoreError> {
     if end > TxnId::LIMIT { Err(StoreError::NumbersExhausted) } else { Ok(long(end)) }
 }
 
-/// The block with the numbers in it whose STAN is 000000 or that of an exchange that is still open (I20).
-pub(crate) fn block(first: u64, count: u64, open: &[u64]) -> NumberBlock {
-    let end = first.saturating_add(count);
+/// The block, with the numbers in it whose STAN is that of an exchange that is still open, each with the issuer where it
+/// may not be used (I20).
+pub(crate) fn block(first: u64, wanted: u64, open: Vec<Open>) -> NumberBlock {
+    let end = first.saturating_add(wanted);
     let stans = STANS.unsigned_abs();
-    let mut skip: Vec<u64> = open
-        .iter()
-        .chain([&0])
-        .flat_map(|id| {
+    let step = usize::try_from(stans).unwrap_or(usize::MAX);
+    let mut skip: Vec<_> = open
+        .into_iter()
+        .filter_map(|(issuer, id)| Some((switch_core::IssuerName::from(issuer?), count(id))))
+        .flat_map(|(issuer, id)| {
             let ahead = (id % stans + stans - first % stans) % stans;
-            let step = usize::try_from(stans).unwrap_or(usize::MAX);
-            (first.saturating_add(ahead)..end).step_by(step)
+            let same = (first.saturating_add(ahead)..end).step_by(step);
+            same.map(move |number| (number, issuer.clone()))
         })
         .collect();
     skip.sort_unstable();
     skip.dedup();
-    NumberBlock { first, count, skip }
+    NumberBlock { first, count: wanted, skip }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(first: u64, count: u64, open: &[u64], skip: &[u64]) {
-        assert_eq!(block(first, count, open), NumberBlock { first, count, skip: skip.to_vec() });
+    fn check(first: u64, wanted: u64, open: &[(&str, i64)], expected: &[(u64, &str)]) {
+        let open = open.iter().map(|(issuer, id)| (Some((*issuer).to_owned()), *id)).collect();
+        let expected =
+            expected.iter().map(|(number, issuer)| (*number, (*issuer).into())).collect();
+        let made = block(first, wanted, open);
+        assert_eq!(made, NumberBlock { first, count: wanted, skip: expected });
     }
 
     #[test]
-    fn numbers_with_a_stan_that_is_in_use_are_skipped() {
+    fn a_number_whose_stan_is_in_use_is_named_with_the_issuer_that_uses_it() {
         check(1, 10_000, &[], &[]);
-        check(990_001, 10_000, &[], &[1_000_000]);
-        check(1_000_001, 10_000, &[5, 10_000, 10_001], &[1_000_005, 1_010_000]);
-        check(5_000_000, 3, &[1_000_001], &[5_000_000, 5_000_001]);
-        check(1, 2_500_000, &[7, 1_000_007], &[7, 1_000_000, 1_000_007, 2_000_000, 2_000_007]);
+        check(
+            1_000_001,
+            10_000,
+            &[("a", 5), ("b", 10_000), ("b", 10_001)],
+            &[(1_000_005, "a"), (1_010_000, "b")],
+        );
+        check(5_000_000, 3, &[("a", 1_000_001), ("a", 2_000_001)], &[(5_000_001, "a")]);
+        check(5_000_000, 3, &[("b", 1), ("a", 1_000_001)], &[(5_000_001, "a"), (5_000_001, "b")]);
+        check(1, 2_000_010, &[("a", 7)], &[(7, "a"), (1_000_007, "a"), (2_000_007, "a")]);
+        let none = block(1, 10, vec![(None, 5)]);
+        assert!(none.skip.is_empty(), "what is for no issuer is open at none");
     }
 
     #[test]

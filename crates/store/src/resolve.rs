@@ -1,6 +1,8 @@
 //! A person's word on a transaction's cases: what an advice's issuer has (M12), and so what becomes of its claim (M11).
 
-use switch_core::{Claim, ClaimStatus, Found, ObligationStatus, OnSilence, RowState, TxnId, Wall};
+use switch_core::{
+    Claim, ClaimStatus, Found, ObligationCause, ObligationStatus, OnSilence, RowState, TxnId, Wall,
+};
 
 use crate::{Store, StoreError};
 
@@ -11,6 +13,8 @@ pub enum Resolution {
     Delivered,
     /// The issuer does not have it, and it is not to be told again: its claim is released.
     Refused,
+    /// The issuer took the transaction back, whatever it answers to the reversal (M4): that ends, and its claim is released.
+    Confirmed,
     /// Nothing that the switch must know.
     Seen,
 }
@@ -22,6 +26,7 @@ impl Resolution {
         match self {
             Self::Delivered => "delivered",
             Self::Refused => "refused",
+            Self::Confirmed => "confirmed",
             Self::Seen => "seen",
         }
     }
@@ -35,7 +40,16 @@ impl Resolution {
                 Some(RowState::Approved)
             }
             (Self::Refused, RowState::Accepted | RowState::Disputed) => Some(RowState::Disputed),
-            (Self::Delivered | Self::Refused | Self::Seen, _) => None,
+            (Self::Confirmed, state) if may_be_confirmed(found) => Some(state),
+            (Self::Delivered | Self::Refused | Self::Confirmed | Self::Seen, _) => None,
+        }
+    }
+
+    /// What the obligation's status becomes.
+    pub(crate) const fn status(self) -> ObligationStatus {
+        match self {
+            Self::Delivered | Self::Refused | Self::Seen => ObligationStatus::Confirmed,
+            Self::Confirmed => ObligationStatus::EndedByHand,
         }
     }
 
@@ -46,8 +60,13 @@ impl Resolution {
             (Self::Delivered, ClaimStatus::Open | ClaimStatus::Released) => {
                 Some((ClaimStatus::Stands, claim.amount))
             }
-            (Self::Refused, ClaimStatus::Open) => Some((ClaimStatus::Released, 0)),
-            (Self::Delivered | Self::Refused | Self::Seen, _) => None,
+            (Self::Refused | Self::Confirmed, ClaimStatus::Open) => {
+                Some((ClaimStatus::Released, 0))
+            }
+            (Self::Confirmed, ClaimStatus::Stands) => {
+                Some((ClaimStatus::Released, claim.amount.saturating_neg()))
+            }
+            (Self::Delivered | Self::Refused | Self::Confirmed | Self::Seen, _) => None,
         }
     }
 
@@ -57,8 +76,29 @@ impl Resolution {
         let waits = found.is_some_and(|found| {
             matches!(found.row.state, RowState::Accepted | RowState::Disputed)
         });
-        if self == Self::Seen && waits { " AND kind NOT IN (3, 20, 21)" } else { "" }
+        let denied = found
+            .and_then(|found| found.obligation.as_ref())
+            .is_some_and(|known| known.is_open() && known.status != ObligationStatus::Marked);
+        match (self, waits, denied) {
+            (Self::Seen, true, true | false) => " AND kind NOT IN (3, 10, 20, 21)",
+            (Self::Seen, false, true) => " AND kind NOT IN (1, 3, 9, 10)",
+            (Self::Seen, false, false)
+            | (Self::Delivered | Self::Refused | Self::Confirmed, true | false, true | false) => "",
+        }
     }
+}
+
+/// M4: a person may end a reversal that its issuer denied, or that was tried until it became a case.
+fn may_be_confirmed(found: &Found) -> bool {
+    found.obligation.as_ref().is_some_and(|known| match known.status {
+        ObligationStatus::Denied => true,
+        ObligationStatus::Owed => known.parked && known.cause != ObligationCause::Delivery,
+        ObligationStatus::Marked
+        | ObligationStatus::Cleared
+        | ObligationStatus::Confirmed
+        | ObligationStatus::Withdrawn
+        | ObligationStatus::EndedByHand => false,
+    })
 }
 
 /// Why a case was not resolved.
@@ -70,9 +110,12 @@ pub enum ResolveError {
     /// None of its cases is open.
     #[error("no case of {} is open", .0.rrn())]
     NotOpen(TxnId),
-    /// Its issuer has it or not: that it was seen says neither.
-    #[error("{} is still to be delivered: say --as delivered or --as refused", .0.rrn())]
+    /// Its issuer has it or not, or took it back or not: that it was seen says neither.
+    #[error("{} is still owed to its issuer: say --as delivered or --as refused of an advice, --as confirmed of a reversal", .0.rrn())]
     WantsWord(TxnId),
+    /// No reversal of it is denied or was given up as a case.
+    #[error("only a reversal that its issuer denied, or that was tried until it became a case, can be called confirmed: that of {} is {}", .0.rrn(), .1)]
+    NotParked(TxnId, &'static str),
     /// It changed meanwhile: look again.
     #[error("{} changed meanwhile: look at it again", .0.rrn())]
     Moved(TxnId),
@@ -92,9 +135,20 @@ impl From<sqlx::Error> for ResolveError {
 
 /// The note of a resolution (`NoteKind::Resolved`).
 pub(crate) const NOTE: i16 = 23;
-/// `ObligationStatus::Owed` and `Confirmed`.
-pub(crate) const OWED: i16 = ObligationStatus::Owed.number() as i16;
-pub(crate) const CONFIRMED: i16 = ObligationStatus::Confirmed.number() as i16;
+
+/// A reversal as people name its state.
+pub(crate) fn reversal_name(found: &Found) -> &'static str {
+    match found.obligation.as_ref().map(|known| known.status) {
+        None => "not owed",
+        Some(ObligationStatus::Marked) => "not owed yet",
+        Some(ObligationStatus::Cleared) => "not owed any more",
+        Some(ObligationStatus::Owed) => "owed, and still tried",
+        Some(ObligationStatus::Confirmed) => "confirmed",
+        Some(ObligationStatus::Withdrawn) => "withdrawn",
+        Some(ObligationStatus::Denied) => "denied",
+        Some(ObligationStatus::EndedByHand) => "ended by hand",
+    }
+}
 
 /// A mark for the image of a row that no node's change carries (I21).
 pub(crate) const fn mark(now: Wall) -> i64 {
@@ -109,23 +163,27 @@ macro_rules! resolver {
             connection: &mut $connection,
             id: switch_core::TxnId,
             found: Option<&switch_core::Found>,
-            how: crate::Resolution,
+            (how, reason): (crate::Resolution, &str),
             now: switch_core::Wall,
             leaf: impl Fn(switch_core::Day) -> String,
         ) -> Result<(), crate::ResolveError> {
             close_cases(connection, id, found, how, now).await?;
             let Some(found) = found else { return Ok(()) };
             let row = &found.row;
-            note(connection, row, how, now).await?;
+            note(connection, row, (how, reason), now).await?;
             match (how.state(found), how) {
                 (Some(state), _) => {
-                    change_row(connection, row, state, now, &leaf(row.day)).await?;
+                    change_row(connection, row, (state, how), now, &leaf(row.day)).await?;
                     let Some(claim) = &found.claim else { return Ok(()) };
                     end_claim(connection, row.id, claim, how, now, &leaf(claim.day)).await
                 }
                 (None, crate::Resolution::Seen) => Ok(()),
                 (None, crate::Resolution::Delivered | crate::Resolution::Refused) => {
                     Err(crate::ResolveError::NotWaiting(row.id, row.state))
+                }
+                (None, crate::Resolution::Confirmed) => {
+                    let name = crate::resolve::reversal_name(found);
+                    Err(crate::ResolveError::NotParked(row.id, name))
                 }
             }
         }
@@ -144,7 +202,7 @@ macro_rules! resolver {
                 .bind(crate::image::long(id.0))
                 .execute(&mut *connection)
                 .await?;
-            if closed.rows_affected() > 0 {
+            if closed.rows_affected() > 0 || how == crate::Resolution::Confirmed {
                 return Ok(());
             }
             let open: bool = sqlx::query_scalar(
@@ -163,15 +221,19 @@ macro_rules! resolver {
         async fn note(
             connection: &mut $connection,
             row: &switch_core::Row,
-            how: crate::Resolution,
+            (how, reason): (crate::Resolution, &str),
             now: switch_core::Wall,
         ) -> Result<(), crate::ResolveError> {
+            let detail = match reason {
+                "" => how.name().to_owned(),
+                reason => format!("{}: {reason}", how.name()),
+            };
             sqlx::query("INSERT INTO note (id, day, at, kind, detail) VALUES ($1, $2, $3, $4, $5)")
                 .bind(crate::image::long(row.id.0))
                 .bind(row.day.0)
                 .bind(now.0)
                 .bind(crate::resolve::NOTE)
-                .bind(how.name().as_bytes().to_vec())
+                .bind(detail.into_bytes())
                 .execute(&mut *connection)
                 .await?;
             Ok(())
@@ -180,15 +242,20 @@ macro_rules! resolver {
         async fn change_row(
             connection: &mut $connection,
             row: &switch_core::Row,
-            state: switch_core::RowState,
+            (state, how): (switch_core::RowState, crate::Resolution),
             now: switch_core::Wall,
             leaf: &str,
         ) -> Result<(), crate::ResolveError> {
             let id = crate::image::long(row.id.0);
+            let delivered = matches!(how, crate::Resolution::Delivered);
+            let approved = if delivered {
+                "CASE WHEN state IN (4, 5) THEN amount ELSE approved END"
+            } else {
+                "approved"
+            };
             let changed = format!(
                 "UPDATE {leaf} SET state = $1, version = version + 1, change = $2, \
-                 approved = CASE WHEN state IN (4, 5) THEN amount ELSE approved END \
-                 WHERE key = $3 AND id = $4 AND version = $5"
+                 approved = {approved} WHERE key = $3 AND id = $4 AND version = $5"
             );
             let changed = sqlx::query(sqlx::AssertSqlSafe(changed))
                 .bind(i16::from(state.number()))
@@ -201,10 +268,9 @@ macro_rules! resolver {
             if changed.rows_affected() != 1 {
                 return Err(crate::ResolveError::Moved(row.id));
             }
-            sqlx::query("UPDATE obligation SET status = $1 WHERE id = $2 AND status = $3")
-                .bind(crate::resolve::CONFIRMED)
+            sqlx::query("UPDATE obligation SET status = $1 WHERE id = $2 AND status IN (3, 6)")
+                .bind(i16::from(how.status().number()))
                 .bind(id)
-                .bind(crate::resolve::OWED)
                 .execute(&mut *connection)
                 .await?;
             Ok(())
@@ -245,6 +311,54 @@ macro_rules! resolver {
                 .bind(crate::image::long(claim.original.0))
                 .execute(&mut *connection)
                 .await?;
+            match how {
+                crate::Resolution::Confirmed => owe_promised(connection, claim, now, leaf).await,
+                crate::Resolution::Delivered
+                | crate::Resolution::Refused
+                | crate::Resolution::Seen => Ok(()),
+            }
+        }
+
+        /// M8: the original whose terminal was told that it is reversed is owed, now that nothing claims it. Whoever starts next
+        /// sends it; until then it is a case.
+        async fn owe_promised(
+            connection: &mut $connection,
+            claim: &switch_core::Claim,
+            now: switch_core::Wall,
+            leaf: &str,
+        ) -> Result<(), crate::ResolveError> {
+            use switch_core::{CaseKind, Cause, ObligationCause, ObligationStatus, RowState};
+            let id = crate::image::long(claim.original.0);
+            let owed = sqlx::query(
+                "UPDATE obligation SET status = $1, due = $2 WHERE id = $3 AND status = $4 AND cause = $5",
+            )
+            .bind(i16::from(ObligationStatus::Owed.number()))
+            .bind(now.0)
+            .bind(id)
+            .bind(i16::from(ObligationStatus::Cleared.number()))
+            .bind(i16::from(ObligationCause::Asked.number()))
+            .execute(&mut *connection)
+            .await?;
+            if owed.rows_affected() == 0 {
+                return Ok(());
+            }
+            let undone = format!("UPDATE {leaf} SET state = $1, cause = $2 WHERE key = $3 AND id = $4");
+            sqlx::query(sqlx::AssertSqlSafe(undone))
+                .bind(i16::from(RowState::Undone.number()))
+                .bind(i16::from(Cause::NoAnswer.number()))
+                .bind(claim.key.0.to_vec())
+                .bind(id)
+                .execute(&mut *connection)
+                .await?;
+            sqlx::query(
+                "INSERT INTO cases (id, kind, opened) VALUES ($1, $2, $3) \
+                 ON CONFLICT (id, kind) DO UPDATE SET resolved = NULL",
+            )
+            .bind(id)
+            .bind(i16::from(CaseKind::ReversalUnanswered.number()))
+            .bind(now.0)
+            .execute(connection)
+            .await?;
             Ok(())
         }
     };
@@ -253,22 +367,28 @@ pub(crate) use resolver;
 
 impl Store {
     /// Closes the open cases of a transaction, or of a line of a batch that is no transaction here, with what a person found
-    /// out. Needs no lease: whoever conducts the transaction
-    /// finds its row changed. Resolving it twice is an error that changes nothing.
+    /// out and why, which is noted. Needs no lease: whoever conducts the transaction finds its row changed. Resolving it twice
+    /// is an error that changes nothing.
     ///
     /// # Errors
     /// There is no such transaction, none of its cases is open, it does not wait for such a word, or the database failed.
-    pub async fn resolve(&self, id: TxnId, how: Resolution, now: Wall) -> Result<(), ResolveError> {
+    pub async fn resolve(
+        &self,
+        id: TxnId,
+        how: Resolution,
+        reason: &str,
+        now: Wall,
+    ) -> Result<(), ResolveError> {
         let found = self.read_id(id).await?;
         if found.is_none() && how != Resolution::Seen {
             return Err(ResolveError::Unknown(id));
         }
-        let store = self.clone();
+        let (store, reason) = (self.clone(), reason.to_owned());
         // in a task of its own, so that a caller who goes away leaves no transaction open
         let task = tokio::spawn(async move {
             match &store {
-                Self::Postgres(own) => own.resolve(id, found.as_ref(), how, now).await,
-                Self::Sqlite(own) => own.resolve(id, found.as_ref(), how, now).await,
+                Self::Postgres(own) => own.resolve(id, found.as_ref(), (how, &reason), now).await,
+                Self::Sqlite(own) => own.resolve(id, found.as_ref(), (how, &reason), now).await,
             }
         });
         match task.await {

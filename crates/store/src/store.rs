@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use switch_core::{Epoch, Found, Key, NodeNo, NumberBlock, TxnId, Wall};
+use switch_core::{Day, Epoch, Found, Key, NodeNo, NumberBlock, TxnId, Wall};
 
 use crate::{
-    Beat, DaysKept, Estate, Lease, StoreConfig, StoreError, TakenOver, connection::Connection,
-    horizon::SharedHorizon, postgres::PostgresStore, sqlite::SqliteStore,
+    Beat, DayClock, DaySetError, DaySetting, DaysKept, Estate, Lease, StoreConfig, StoreError,
+    TakenOver, connection::Connection, horizon::SharedHorizon, node::READS,
+    postgres::PostgresStore, sqlite::SqliteStore,
 };
 
 /// The database of one or several nodes. Cheap to clone.
@@ -107,6 +108,16 @@ impl Store {
         either!(self, own => own.beats())
     }
 
+    /// Whether every node that lives, by these beats, reads the stored numbers of this version. A node that was taken over
+    /// does not count until it returns. One process serves an embedded database: it is this one.
+    #[must_use]
+    pub fn all_read(&self, beats: &[Beat], version: i64) -> bool {
+        match self {
+            Self::Postgres(_) => beats.iter().all(|beat| beat.taken || beat.reads >= version),
+            Self::Sqlite(_) => version <= READS,
+        }
+    }
+
     /// Takes over a node whose beat stood still: raises its epoch, which waits for its open batches, and makes its owed
     /// reversals this node's. None where its epoch is no longer `seen`: it returned, or another node was first.
     ///
@@ -158,13 +169,43 @@ impl Store {
     }
 
     /// One step of the keeper of days, every few seconds and once before the node takes traffic: makes leaves ahead, cuts
-    /// over when the day is due, turns deliveries that stayed unknown into cases after the overlap, drops days that are too
+    /// over when the day is due and the clock is good, turns deliveries that stayed unknown into cases after the overlap, drops days that are too
     /// old and have nothing open. Of several nodes one does it; each learns the current day.
     ///
     /// # Errors
     /// The database failed, or somebody held a lock too long: the next step tries again.
-    pub async fn keep_days(&self, now: Wall) -> Result<DaysKept, StoreError> {
-        uncancelled!(self, own => own.keep_days(now))
+    pub async fn keep_days(&self, clock: impl Into<DayClock>) -> Result<DaysKept, StoreError> {
+        let clock = clock.into();
+        uncancelled!(self, own => own.keep_days(clock))
+    }
+
+    /// The clock that judges the business day for all nodes: the server's. None for an embedded database, where it is this
+    /// machine's.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn clock(&self) -> Result<Option<Wall>, StoreError> {
+        match self {
+            Self::Postgres(own) => own.clock().await,
+            Self::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// Makes a day the current one by a person's word, forward or back, in one transaction as a cut-over does, and keeps
+    /// who said so and why. Needs no lease: running nodes follow. Gives the day that was current.
+    ///
+    /// # Errors
+    /// The day is far from that of `now` or the current one, identities of a former day would be lost, a running node
+    /// cannot follow, or the database failed.
+    pub async fn set_day(&self, setting: DaySetting, now: Wall) -> Result<Day, DaySetError> {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            match &store {
+                Self::Postgres(own) => own.set_day(setting, now).await,
+                Self::Sqlite(own) => own.set_day(setting, now).await,
+            }
+        });
+        task.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?
     }
 
     /// Draws numbers that no other node and no other life draws (I20).

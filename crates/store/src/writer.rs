@@ -20,14 +20,21 @@ use crate::{
     Lane, Lease, Store, StoreError,
     batch::{self, Entry},
     connection::{Connection, Fence},
+    error::reason,
     fault::{Fault, Written},
     horizon::{Horizon, SharedHorizon},
+    outage::Outage,
 };
 
 /// A deadlocked batch is tried so often; then it has failed.
 const REPEATS: u32 = 20;
 /// While the store is down it is tried so often.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+/// An idle session is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A statement that has not ended by then: the store counts as down meanwhile (M15).
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a writer says, in the order in which it happened.
 #[derive(Debug)]
@@ -90,6 +97,7 @@ pub struct Writer {
     confirms: Vec<Key>,
     /// Whether the connection's last word was understood.
     up: bool,
+    outage: Outage,
 }
 
 impl Writer {
@@ -112,6 +120,7 @@ impl Writer {
             waiting: VecDeque::new(),
             confirms: Vec::new(),
             up: false,
+            outage: Outage::new(lane.name()),
         };
         let thread = writer.connection.thread();
         let work = async move {
@@ -128,7 +137,7 @@ impl Writer {
 
     async fn run(&mut self) -> Result<(), StoreError> {
         self.come_up().await?;
-        while self.gather().await {
+        while self.gather().await? {
             while !self.waiting.is_empty() || !self.confirms.is_empty() {
                 self.write().await?;
                 self.confirm().await?;
@@ -138,12 +147,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for something to do; false when nothing more will come.
-    async fn gather(&mut self) -> bool {
-        let Some(message) = self.receiver.recv().await else { return false };
-        self.keep(message);
-        self.gather_ready();
-        true
+    /// Waits for something to do; false when nothing more will come. Meanwhile looks whether the session still lives, so that
+    /// an idle node too knows that its store is down.
+    async fn gather(&mut self) -> Result<bool, StoreError> {
+        loop {
+            match tokio::time::timeout(LOOK_EVERY, self.receiver.recv()).await {
+                Ok(Some(message)) => {
+                    self.keep(message);
+                    self.gather_ready();
+                    return Ok(true);
+                }
+                Ok(None) => return Ok(false),
+                Err(_elapsed) => {
+                    if let Err(error) = self.connection.look(self.fence).await {
+                        self.outage.failed("an idle session is gone", &error);
+                        self.come_up().await?;
+                    }
+                }
+            }
+        }
     }
 
     fn gather_ready(&mut self) {
@@ -193,6 +215,9 @@ impl Writer {
             let since = (self.clock)();
             let fault = match self.statement(&part).await {
                 Ok(Written::Done(applied)) => {
+                    if repeats > 0 {
+                        self.outage.over();
+                    }
                     self.done(part, &applied, since).await?;
                     continue;
                 }
@@ -216,22 +241,25 @@ impl Writer {
                         let (first, second) = batch::halves(part);
                         parts.extend([second, first]);
                     } else {
-                        tracing::error!(%error, "a record was refused by the database");
+                        let reason = reason(&error);
+                        tracing::error!(reason, "a record was refused by the database");
                         self.report_all(part, &Persisted::Failed);
                     }
                 }
                 Fault::Repeat(error) if repeats < REPEATS => {
-                    tracing::warn!(%error, "a batch is repeated");
+                    self.outage.failed_because("a batch is repeated", &reason(&error));
                     repeats += 1;
                     parts.push(part);
                 }
                 Fault::Repeat(error) | Fault::Down(error) => {
-                    tracing::warn!(%error, "a batch was certainly not written");
+                    let reason = reason(&error);
+                    self.outage.failed_because("a batch was certainly not written", &reason);
                     self.report_all(parts.into_iter().flatten().chain(part), &Persisted::Failed);
                     return self.come_up().await;
                 }
                 Fault::Unknown(error) => {
-                    tracing::warn!(%error, "nobody knows whether a batch was written");
+                    let reason = reason(&error);
+                    self.outage.failed_because("nobody knows whether a batch was written", &reason);
                     self.report_all(part, &Persisted::Unknown);
                     self.report_all(parts.into_iter().flatten(), &Persisted::Failed);
                     return self.come_up().await;
@@ -248,11 +276,15 @@ impl Writer {
         };
         let begun = std::time::Instant::now();
         let records: Vec<&Record> = part.iter().map(|entry| &entry.record).collect();
-        let written = match self.fence.lane {
-            Lane::Intents => self.connection.intents(self.fence, horizon, &records).await,
-            Lane::Outcomes => self.connection.outcomes(self.fence, horizon.day, &records).await,
+        let (connection, fence) = (&mut self.connection, self.fence);
+        let call = async {
+            match fence.lane {
+                Lane::Intents => connection.intents(fence, horizon, &records).await,
+                Lane::Outcomes => connection.outcomes(fence, horizon.day, &records).await,
+            }
         };
-        let lane = self.fence.lane.name();
+        let written = beside(&self.reports, fence.lane, PATIENCE, call).await;
+        let lane = fence.lane.name();
         metrics::histogram!("interlock_store_commit_seconds", "lane" => lane)
             .record(begun.elapsed().as_secs_f64());
         metrics::histogram!("interlock_store_batch_size", "lane" => lane)
@@ -297,7 +329,7 @@ impl Writer {
             }
             Err(error) => {
                 // They were not applied; but what stands there must be read again before anybody goes on.
-                tracing::warn!(%error, "the rows that stood in the way could not be read");
+                self.outage.failed("the rows that stood in the way could not be read", &error);
                 self.report_all(lost, &Persisted::Unknown);
                 self.come_up().await
             }
@@ -353,7 +385,7 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "rows of unknown commits could not be read");
+                    self.outage.failed("rows of unknown commits could not be read", &error);
                     self.come_up().await?;
                 }
             }
@@ -382,7 +414,7 @@ impl Writer {
         Ok(rows)
     }
 
-    /// Reads one's own fence again on the present connection: true if this life goes on.
+    /// Updates one's own fence again, on the present connection or a new one: true if this life goes on.
     async fn reaffirm_or_down(&mut self) -> Result<bool, StoreError> {
         match self.connection.reaffirm(self.fence).await {
             Ok(Some(day)) => {
@@ -391,14 +423,15 @@ impl Writer {
             }
             Ok(None) => Err(StoreError::Fenced { node: self.fence.node }),
             Err(error) => {
-                tracing::warn!(%error, "the fence could not be read");
+                self.outage.failed("the node's fence could not be updated", &error);
                 Ok(false)
             }
         }
     }
 
     /// Tries until the store works: a connection on which one's own fence row was updated, so that every earlier
-    /// statement of this lane has ended (I21). Meanwhile what is handed over fails at once.
+    /// statement of this lane has ended (I21). Meanwhile what is handed over fails at once. Ends too where nothing more can
+    /// be handed over.
     async fn come_up(&mut self) -> Result<(), StoreError> {
         let was_up = std::mem::replace(&mut self.up, false);
         if was_up {
@@ -415,10 +448,72 @@ impl Writer {
                 told = true;
             }
             self.refuse_waiting();
+            if self.receiver.is_closed() && self.receiver.is_empty() {
+                // Nobody hands anything over any more, and nobody waits for a row.
+                self.confirms.clear();
+                return Ok(());
+            }
             tokio::time::sleep(RETRY_EVERY).await;
         }
         self.up = true;
+        self.outage.over();
         let _ = self.reports.send(Report::Up(self.fence.lane));
         Ok(())
+    }
+}
+
+/// Waits for a statement to its end. A lane whose statement takes longer than `patience` is reported as down meanwhile
+/// (M15), and as up once the database has answered; what could not be written is told by the result.
+async fn beside(
+    reports: &mpsc::UnboundedSender<Report>,
+    lane: Lane,
+    patience: Duration,
+    statement: impl Future<Output = Result<Written, Fault>>,
+) -> Result<Written, Fault> {
+    let mut statement = std::pin::pin!(statement);
+    // The statement goes on where its patience ends: it is only borrowed.
+    if let Ok(written) = tokio::time::timeout(patience, statement.as_mut()).await {
+        return written;
+    }
+    let _ = reports.send(Report::Down(lane));
+    let written = statement.await;
+    match &written {
+        Ok(_) | Err(Fault::Bad(_) | Fault::Repeat(_)) => drop(reports.send(Report::Up(lane))),
+        Err(Fault::Down(_) | Fault::Unknown(_) | Fault::Fatal(_)) => {}
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_statement_that_takes_long_means_down_and_goes_on() {
+        let (reports, mut said) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let statement = async {
+                ended.await.expect("told");
+                Ok(Written::Missed)
+            };
+            beside(&reports, Lane::Intents, Duration::from_millis(1), statement).await
+        });
+        assert!(matches!(said.recv().await, Some(Report::Down(Lane::Intents))));
+        end.send(()).expect("the statement was not given up");
+        assert!(matches!(said.recv().await, Some(Report::Up(Lane::Intents))));
+        assert!(matches!(task.await.expect("no panic"), Ok(Written::Missed)));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_time_says_nothing() {
+        let (reports, mut said) = mpsc::unbounded_channel();
+        let statement = std::future::ready(Ok(Written::Done(vec![true])));
+        let written = beside(&reports, Lane::Outcomes, PATIENCE, statement).await;
+        assert!(matches!(written, Ok(Written::Done(_))));
+        drop(reports);
+        assert!(said.recv().await.is_none());
     }
 }

@@ -221,13 +221,16 @@ impl Core {
         if let Some((cause, reason)) = self.cannot_take() {
             return Admission::Shed(cause, reason);
         }
-        let Some(issuer) = request.issuer.as_ref().and_then(|name| self.issuers.get(name)) else {
+        let named = request.issuer.as_ref();
+        let Some((name, issuer)) = named.and_then(|name| Some((name, self.issuers.get(name)?)))
+        else {
             return Admission::Shed(Cause::IssuerDown, ShedReason::IssuerInFlight);
         };
         if issuer.in_flight >= issuer.policy.max_in_flight {
             return Admission::Shed(Cause::IssuerDown, ShedReason::IssuerInFlight);
         }
-        let Some(id) = self.numbers.take(now.mono, |stan| !issuer.stans.contains_key(&stan)) else {
+        let free = |stan| !issuer.stans.contains_key(&stan);
+        let Some(id) = self.numbers.take(now.mono, Some(name), free) else {
             return Admission::Shed(Cause::SystemDown, ShedReason::Numbers);
         };
         let in_time = now.mono.plus(issuer.policy.timeout) <= request.asked.deadline;

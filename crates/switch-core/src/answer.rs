@@ -20,7 +20,7 @@ impl Engine {
         let Some(key) = key.filter(means) else { return self.on_stray_answer(now, answer) };
         let Some(txn) = self.txns.get_mut(&key) else { return };
         if txn.row.issuer.as_ref() != Some(&answer.issuer) {
-            let id = txn.row.id;
+            let id = Some(txn.row.id).filter(|_| txn.durable);
             return self.core.answer_without_request(now, id, &answer);
         }
         if answer.to_reversal {
@@ -53,7 +53,7 @@ impl Engine {
     pub(crate) fn on_stray_found(&mut self, now: Now, answer: &IssuerAnswer, found: Found) {
         let (key, id) = (found.row.key, found.row.id);
         if found.row.issuer.as_ref() != Some(&answer.issuer) {
-            return self.core.answer_without_request(now, id, answer);
+            return self.core.answer_without_request(now, Some(id), answer);
         }
         if self.txns.get(&key).is_some_and(|txn| txn.row.id != id) {
             // another day's transaction has the identity: both cannot be in memory
@@ -103,9 +103,13 @@ impl Core {
 
     /// M9: an issuer that was sent no byte of a transaction answers it. Its approval is no answer of ours, but it may have
     /// charged the card: a person must look.
-    fn answer_without_request(&mut self, now: Now, id: TxnId, answer: &IssuerAnswer) {
+    fn answer_without_request(&mut self, now: Now, id: Option<TxnId>, answer: &IssuerAnswer) {
         self.notice(Notice::LateAnswer(answer.issuer.clone()));
-        if !answer.to_reversal && self.class_of(answer).approves() {
+        if let Some(id) = id
+            && self.reads_new
+            && !answer.to_reversal
+            && self.class_of(answer).approves()
+        {
             self.case(Case { id, kind: CaseKind::AnswerWithoutRequest, at: now.wall });
         }
     }
@@ -164,7 +168,7 @@ impl Txn {
                 return;
             }
             if self.row.state == RowState::NeverSent {
-                return core.answer_without_request(now, self.row.id, answer);
+                return core.answer_without_request(now, Some(self.row.id), answer);
             }
             if core.has(Bug::LateApprovalAccepted) && self.row.state == RowState::TimedOut {
                 return self.obey_late(now, answer, core);
@@ -214,18 +218,19 @@ impl Txn {
             )
     }
 
-    /// M9: an approval that is not the committed outcome. An open obligation covers it; else it is owed, or owed again.
-    pub(crate) fn record_late_approval(&mut self, now: Now, core: &mut Core) {
-        if self.owes(core) {
-            // what an earlier attempt was answered no longer counts
-            self.late = 0;
-            self.duty.denied = false;
-            if self.duty.confirmed.take().is_some() {
-                self.queue(Turn::First, core);
-            }
-            core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, "");
-            return;
+    /// M9: an open obligation covers an approval that is not the committed outcome.
+    pub(crate) fn cover_late_approval(&mut self, now: Now, core: &mut Core) {
+        self.late = 0;
+        // what an earlier attempt was answered no longer counts
+        self.duty.denied = false;
+        if self.duty.confirmed.take().is_some() {
+            self.queue(Turn::First, core);
         }
+        core.note(now, self.row.id, self.row.day, NoteKind::LateApproval, "");
+    }
+
+    /// M9: for an approval that is not the committed outcome a reversal is owed, or owed again.
+    pub(crate) fn record_late_approval(&mut self, now: Now, core: &mut Core) {
         let late = std::mem::take(&mut self.late);
         let row = self.next_image(core, |row| row.late += late);
         let obligation = if self.obligation_is(crate::ObligationStatus::Owed) {

@@ -1,7 +1,7 @@
 //! From what was decided to the change that makes it durable (M2, M3, M5, M8, M10, M13, M14).
 
 use bytes::Bytes;
-use iso8583::{Cause, Class, Code};
+use iso8583::{Cause, Class};
 
 use crate::{
     Change, IssuerAnswer, Note, NoteKind, Notice, Now, ObligationCause, ObligationStatus,
@@ -61,7 +61,6 @@ impl Txn {
                 if self.is_delivered() && !core.has(Bug::AdviceReversed) =>
             {
                 note = self.note_of_advice(now, conclusion, core);
-                row.code = conclusion.code();
                 Some(self.accept(&mut row, now, !matches!(conclusion, Conclusion::NeverSent(_))))
             }
             Conclusion::Contradicted(answer) => {
@@ -129,19 +128,6 @@ impl Txn {
             due: now.wall.plus(self.grace),
             said: None,
         })
-    }
-}
-
-impl Conclusion {
-    /// The issuer's code, where it answered.
-    const fn code(&self) -> Option<Code> {
-        match self {
-            Self::Approved(answer) | Self::Declined(answer) | Self::Contradicted(answer) => {
-                Some(answer.code)
-            }
-            Self::Silent(code) => *code,
-            Self::Recovered | Self::NeverSent(_) => None,
-        }
     }
 }
 

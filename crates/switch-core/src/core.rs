@@ -97,6 +97,8 @@ pub(crate) struct Core {
     /// Whether `Timer::Pace` is armed.
     pub(crate) paced: bool,
     pub(crate) store_up: bool,
+    /// Whether every live node reads the newest stored numbers.
+    pub(crate) reads_new: bool,
     /// Whether nothing of a backlog is begun any more.
     pub(crate) stopping: bool,
     pub(crate) draining: bool,
@@ -125,6 +127,7 @@ impl Core {
             pumps: BTreeSet::new(),
             paced: false,
             store_up: true,
+            reads_new: false,
             stopping: false,
             draining: false,
             awaited: 0,
@@ -271,7 +274,7 @@ impl Core {
 
     /// A number for an answer that is no transaction's.
     pub(crate) fn spare_number(&mut self, now: Now) -> Option<TxnId> {
-        self.numbers.take(now.mono, |_| true)
+        self.numbers.take(now.mono, None, |_| true)
     }
 
     /// Refuses without a row.

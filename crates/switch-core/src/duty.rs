@@ -246,7 +246,8 @@ impl Txn {
     /// What has its case is still owed, as was just written: it is sent again, or looked at again later.
     pub(crate) fn still_owed(&mut self, now: Now, core: &mut Core) {
         let rests = self.duty.sending == Sending::Idle && self.duty.proof.is_some();
-        if !rests || !self.has_case() || !self.wants_answer(core) {
+        let dropped = core.has(Bug::ReversalDroppedAtCap) && self.duty.parked;
+        if !rests || dropped || !self.has_case() || !self.wants_answer(core) {
             return;
         }
         let Some(issuer) = core.issuer(self.row.issuer.as_ref()) else { return };
@@ -341,6 +342,15 @@ impl Txn {
         let answers_early = answers_early && !core.has(Bug::EarlyNotFoundFinal);
         let early = self.duty.not_found_counts_from.filter(|_| answers_early);
         let denied = not_found && self.was_approved() && !core.has(Bug::NotFoundConfirms);
+        if denied && !core.reads_new && early.is_none() {
+            // a node of the version before cannot read that it is denied: it is a case all the same, and tried on
+            self.duty.case |= !self.duty.parked;
+            self.duty.parked = true;
+            if awaited {
+                self.attempt_failed(now, ReversalResult::Denied, None, core);
+            }
+            return;
+        }
         if (is_final || denied) && early.is_none() {
             self.duty.attempts += u32::from(awaited);
             self.duty.confirmed = Some(code);

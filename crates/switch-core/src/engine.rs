@@ -116,6 +116,7 @@ impl Engine {
             Event::NumbersFailed => self.core.numbers.failed(),
             Event::StoreDown => self.core.store_up = false,
             Event::StoreUp => self.on_store_up(now),
+            Event::ReadsNew(all) => self.core.reads_new = all,
             Event::Recovered(found) => self.on_recovered(now, *found),
             Event::Stopping => self.core.stopping = true,
             Event::Drain => self.on_drain(now),
@@ -177,6 +178,12 @@ impl Engine {
     #[must_use]
     pub fn lowest_open(&self) -> Option<TxnId> {
         self.core.in_flight.first().copied()
+    }
+
+    /// Whether the newest stored numbers may be written: every live node reads them.
+    #[must_use]
+    pub const fn reads_new(&self) -> bool {
+        self.core.reads_new
     }
 
     /// Figures for metrics.

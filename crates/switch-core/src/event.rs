@@ -125,6 +125,8 @@ pub enum Event {
     StoreUp,
     /// A row or an obligation of an earlier life of this node, or of a node that it took over (M14). Ours to conduct.
     Recovered(Box<Found>),
+    /// Whether every live node reads the newest stored numbers: before that none of them may be written.
+    ReadsNew(bool),
     /// The node is about to stop: nothing of a backlog of reversals is begun any more, since it is durable (M4).
     Stopping,
     /// The engine shall conclude everything in flight as on silence, and take nothing new: the drain's time is over.
@@ -354,6 +356,6 @@ pub struct NumberBlock {
     pub first: u64,
     /// How many.
     pub count: u64,
-    /// Numbers in it that must not be used: their STAN has an open exchange.
-    pub skip: Vec<u64>,
+    /// Numbers in it that must not be used at an issuer: their STAN has an open exchange there.
+    pub skip: Vec<(u64, IssuerName)>,
 }

@@ -1,8 +1,11 @@
 //! Transaction numbers: blocks drawn ahead from the store, each number used once (I20).
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use crate::{Instant, TxnId, event::NumberBlock};
+use crate::{Instant, IssuerName, TxnId, event::NumberBlock};
 
 /// A block is given up so long after it was drawn, so that numbers stay roughly in the order of time.
 pub(crate) const BLOCK_LIFE: Duration = Duration::from_secs(60);
@@ -21,8 +24,37 @@ struct Block {
     next: u64,
     end: u64,
     half: u64,
-    skip: BTreeSet<u64>,
+    /// Issuers that have an open exchange under a number's STAN.
+    skip: BTreeMap<u64, Vec<IssuerName>>,
+    /// Issuers for which no number is left in it.
+    full: BTreeSet<IssuerName>,
     drawn: Instant,
+}
+
+impl Block {
+    /// The first number for this issuer, if one is left. Those before it are passed over; where none is left, they stay for
+    /// other issuers.
+    fn find(
+        &mut self,
+        issuer: Option<&IssuerName>,
+        is_free: &impl Fn(u32) -> bool,
+    ) -> Option<TxnId> {
+        if issuer.is_some_and(|issuer| self.full.contains(issuer)) {
+            return None;
+        }
+        let fits = |id: &TxnId| {
+            let open =
+                issuer.zip(self.skip.get(&id.0)).is_some_and(|(issuer, at)| at.contains(issuer));
+            id.stan() != 0 && !open && is_free(id.stan())
+        };
+        let found = (self.next..self.end).map(TxnId).find(fits);
+        match (found, issuer) {
+            (Some(id), _) => self.next = id.0 + 1,
+            (None, Some(issuer)) => drop(self.full.insert(issuer.clone())),
+            (None, None) => self.next = self.end,
+        }
+        found
+    }
 }
 
 impl Numbers {
@@ -34,7 +66,8 @@ impl Numbers {
             next: block.first.max(1),
             end,
             half: block.first.saturating_add(block.count / 2),
-            skip: block.skip.iter().copied().collect(),
+            skip: by_number(&block.skip),
+            full: BTreeSet::new(),
             drawn: now,
         };
         match self.current {
@@ -53,27 +86,35 @@ impl Numbers {
         self.expire(now);
         let short = self.next.is_none()
             && self.current.as_ref().is_none_or(|block| {
-                block.next >= block.half || now.since(block.drawn) >= DRAW_AHEAD
+                block.next >= block.half
+                    || !block.full.is_empty()
+                    || now.since(block.drawn) >= DRAW_AHEAD
             });
         let wants = short && !self.drawing;
         self.drawing |= wants;
         wants
     }
 
-    /// The next number whose STAN `is_free`, never 000000; none if the blocks are used up.
-    pub(crate) fn take(&mut self, now: Instant, is_free: impl Fn(u32) -> bool) -> Option<TxnId> {
+    /// The next number whose STAN `is_free` at this issuer, never 000000; none if no block has one. A number for no issuer
+    /// is one that no exchange will have. What is open at one issuer keeps no number from another (I20).
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        issuer: Option<&IssuerName>,
+        is_free: impl Fn(u32) -> bool,
+    ) -> Option<TxnId> {
         self.expire(now);
-        loop {
-            let block = self.current.as_mut()?;
-            while block.next < block.end {
-                let id = TxnId(block.next);
-                block.next += 1;
-                if id.stan() != 0 && !block.skip.contains(&id.0) && is_free(id.stan()) {
-                    return Some(id);
-                }
-            }
+        if let Some(id) = self.current.as_mut()?.find(issuer, &is_free) {
+            return Some(id);
+        }
+        // Others go on with the current block.
+        let id = self.next.as_mut()?.find(issuer, &is_free);
+        let used_up = self.current.as_ref().is_none_or(|block| block.next >= block.end);
+        if used_up || id.is_none() {
+            // Neither has one: a third is drawn in its place.
             self.current = self.next.take();
         }
+        id
     }
 
     fn expire(&mut self, now: Instant) {
@@ -87,12 +128,28 @@ impl Numbers {
     }
 }
 
+fn by_number(skip: &[(u64, IssuerName)]) -> BTreeMap<u64, Vec<IssuerName>> {
+    let mut by_number: BTreeMap<u64, Vec<IssuerName>> = BTreeMap::new();
+    for (number, issuer) in skip {
+        by_number.entry(*number).or_default().push(issuer.clone());
+    }
+    by_number
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn block(first: u64, count: u64) -> NumberBlock {
-        NumberBlock { first, count, skip: vec![first + 1] }
+        NumberBlock { first, count, skip: vec![(first + 1, "a".into())] }
+    }
+
+    /// The numbers that an issuer gets until there are no more.
+    fn all(numbers: &mut Numbers, issuer: &str) -> Vec<u64> {
+        let (now, issuer) = (Instant(0), issuer.into());
+        std::iter::from_fn(|| numbers.take(now, Some(&issuer), |stan| stan != 2))
+            .map(|id| id.0)
+            .collect()
     }
 
     #[test]
@@ -102,16 +159,44 @@ mod tests {
         assert!(numbers.wants_draw(now));
         assert!(!numbers.wants_draw(now), "one draw at a time");
         numbers.drawn(now, &block(999_999, 5));
-        let taken: Vec<u64> =
-            std::iter::from_fn(|| numbers.take(now, |stan| stan != 2)).map(|id| id.0).collect();
-        assert_eq!(taken, [999_999, 1_000_001, 1_000_003], "not 000000, not the open STAN 2");
+        assert_eq!(
+            all(&mut numbers, "a"),
+            [999_999, 1_000_001, 1_000_003],
+            "not 000000, nor STAN 2"
+        );
         assert!(numbers.wants_draw(now));
+    }
+
+    #[test]
+    fn what_is_open_at_one_issuer_keeps_no_number_from_another() {
+        let (a, b): (IssuerName, IssuerName) = ("a".into(), "b".into());
+        let now = Instant(0);
+        let mut numbers = Numbers::default();
+        numbers.drawn(now, &block(10, 4));
+        assert_eq!(numbers.take(now, Some(&b), |_| true), Some(TxnId(10)));
+        assert_eq!(numbers.take(now, Some(&b), |_| true), Some(TxnId(11)), "open at a only");
+        assert_eq!(all(&mut numbers, "a"), [12, 13]);
+
+        // All of a block is open at one issuer: the other goes on in it, and a further one is drawn for the first.
+        let mut numbers = Numbers::default();
+        let open = |first: u64| (first..first + 4).map(|id| (id, a.clone())).collect();
+        numbers.drawn(now, &NumberBlock { first: 20, count: 4, skip: open(20) });
+        assert_eq!(numbers.take(now, Some(&a), |_| true), None);
+        assert!(numbers.wants_draw(now));
+        assert_eq!(numbers.take(now, Some(&b), |_| true), Some(TxnId(20)));
+        numbers.drawn(now, &NumberBlock { first: 30, count: 4, skip: open(30) });
+        assert_eq!(numbers.take(now, Some(&a), |_| true), None);
+        assert!(numbers.wants_draw(now), "a third");
+        numbers.drawn(now, &NumberBlock { first: 40, count: 4, skip: Vec::new() });
+        assert_eq!(numbers.take(now, Some(&a), |_| true), Some(TxnId(40)));
+        assert_eq!(all(&mut numbers, "b"), [30, 31, 32, 33, 41, 42, 43]);
+        assert_eq!(numbers.take(now, None, |_| true), None, "no number twice");
     }
 
     #[test]
     fn an_old_block_is_given_up() {
         let mut numbers = Numbers::default();
         numbers.drawn(Instant(0), &block(1, 100));
-        assert!(numbers.take(Instant(0).plus(BLOCK_LIFE), |_| true).is_none());
+        assert!(numbers.take(Instant(0).plus(BLOCK_LIFE), None, |_| true).is_none());
     }
 }

@@ -114,7 +114,10 @@ impl Txn {
             return self.record_progress(now, core);
         }
         if self.late > 0 && self.is_reversed() && self.row.issuer.is_some() {
-            return self.record_late_approval(now, core);
+            if !self.owes(core) {
+                return self.record_late_approval(now, core);
+            }
+            self.cover_late_approval(now, core);
         }
         self.late = 0;
         if !self.takes_up_duty(now, core) {
@@ -159,7 +162,10 @@ impl Txn {
 
     /// What it owes goes on without end, or cannot go on: a person must look.
     pub(crate) fn record_case(&mut self, now: Now, core: &mut Core) {
-        let kind = match (self.duty.unwritable, self.duty.parked, self.is_delivered()) {
+        // a node of the version before reads no newer kind
+        let unwritable = self.duty.unwritable && core.reads_new;
+        let parked = self.duty.parked || self.duty.unwritable;
+        let kind = match (unwritable, parked, self.is_delivered()) {
             (true, true | false, true | false) => CaseKind::CannotBeSent,
             (false, true, true) => CaseKind::AdviceUnanswered,
             (false, true, false) => CaseKind::ReversalUnanswered,

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use store::{Opening, Store, StoreError, TerminalState};
+use store::{Opening, Outage, Store, StoreError, TerminalState};
 use switch_core::{Day, Instant, TerminalKey};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -281,6 +281,32 @@ impl Batches {
 
 /// What other nodes change may be committed in another order than it is numbered: so long it is read again.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// At the start nobody knows which number was the newest some seconds ago: so many are read again instead.
+const NUMBERS_AGAIN: u64 = 10_000;
+
+/// From which number on changes are read: the one that was the newest [`READ_AGAIN`] ago. A change that took a lower number
+/// and was committed after that of a higher one is seen if that was not longer ago.
+#[derive(Debug)]
+struct LookBack(VecDeque<(Instant, u64)>);
+
+impl LookBack {
+    /// All up to `newest` was read now.
+    fn new(now: Instant, newest: u64) -> Self {
+        Self([(now, newest.saturating_sub(NUMBERS_AGAIN))].into())
+    }
+
+    fn from(&mut self, now: Instant) -> u64 {
+        while self.0.get(1).is_some_and(|(at, _)| now.since(*at) >= READ_AGAIN) {
+            self.0.pop_front();
+        }
+        self.0.front().map_or(0, |(_, seq)| *seq)
+    }
+
+    /// At `now`, before it was read, `newest` was the newest.
+    fn read(&mut self, now: Instant, newest: u64) {
+        self.0.push_back((now, newest));
+    }
+}
 
 /// Writes behind and reads what changed, each second, until the node ends; `newest` is what was loaded. A call to the store
 /// that was begun is finished.
@@ -292,30 +318,33 @@ pub(crate) async fn keep(
 ) {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen: VecDeque<(Instant, u64)> = [(clock::mono(), newest)].into();
+    let mut look_back = LookBack::new(clock::mono(), newest);
+    let outage = Outage::new("batches");
     loop {
         let last = tokio::select! {
             _ = ticks.tick() => false,
             () = ending.cancelled() => true,
         };
-        if let Err(error) = batches.write(&store).await {
-            tracing::warn!(%error, "terminals' batches could not be written");
+        let written = batches.write(&store).await;
+        if let Err(error) = &written {
+            outage.failed("terminals' batches could not be written", error);
         }
         if last {
             return;
         }
         // Nobody else writes to an embedded database.
-        if let Store::Sqlite(_) = &store {
-            continue;
+        if matches!(&store, Store::Postgres(_)) {
+            let now = clock::mono();
+            match batches.read(&store, look_back.from(now)).await {
+                Ok(newest) => look_back.read(now, newest),
+                Err(error) => {
+                    outage.failed("changes of terminals could not be read", &error);
+                    continue;
+                }
+            }
         }
-        let now = clock::mono();
-        while seen.get(1).is_some_and(|(at, _)| now.since(*at) >= READ_AGAIN) {
-            seen.pop_front();
-        }
-        let from = seen.front().map_or(newest, |(_, seq)| *seq);
-        match batches.read(&store, from).await {
-            Ok(newest) => seen.push_back((now, newest)),
-            Err(error) => tracing::warn!(%error, "changes of terminals could not be read"),
+        if written.is_ok() {
+            outage.over();
         }
     }
 }
@@ -382,6 +411,24 @@ mod tests {
         assert_eq!(check(&batches, 6), Verdict::Same);
         batches.apply(state(4, Some(6), &[5]));
         assert_eq!(check(&batches, 5), Verdict::Look);
+    }
+
+    #[test]
+    fn a_change_committed_late_under_a_lower_number_is_read() {
+        let at = |seconds: u64| Instant(seconds * 1_000_000_000);
+        let mut look_back = LookBack::new(at(0), 50_000);
+        for second in 1..=5 {
+            let from = look_back.from(at(second));
+            assert!(from < 49_999, "committed after the start, numbered before it: {from}");
+            look_back.read(at(second), 50_000 + second);
+        }
+        // At second 7 number 50 006 is committed, while 50 007 was read before.
+        look_back.read(at(6), 50_007);
+        for second in 7..=10 {
+            assert!(look_back.from(at(second)) < 50_006, "{second}");
+            look_back.read(at(second), 50_007);
+        }
+        assert_eq!(look_back.from(at(12)), 50_007, "and it is read no longer than that");
     }
 
     #[tokio::test]

@@ -289,7 +289,7 @@ impl TerminalConnection {
         let kind = dialect.kind_of(request).map_or("unknown", |row| row.kind.name());
         telemetry::concluded(&self.port.name, kind, "refused");
         let zone = desk.directory.clock.zone();
-        let message = response(dialect, zone, request, read.wall, &Answer::Refused(cause));
+        let message = response(dialect, zone, request, read.wall, &Answer::Cause(cause));
         let slip = Slip::new(ReplyReceipt::Other(read.mono));
         self.write(desk, message, slip, None);
     }
@@ -342,9 +342,8 @@ impl TerminalConnection {
         self.open.remove(&ask.id);
         self.hold.note(matches!(reply, Reply::Shed(_)), StdInstant::now);
         let answer = match reply {
-            Reply::Approved { durable: _, outcome }
-            | Reply::Refused(outcome)
-            | Reply::Shed(outcome) => Answer::Outcome(outcome),
+            Reply::Approved { durable: _, outcome } => Answer::Approved(outcome),
+            Reply::Refused(outcome) | Reply::Shed(outcome) => Answer::Refused(outcome),
             Reply::Done(id) => Answer::Done(*id),
         };
         if let (Some(delivered), Some(key)) = (delivered(reply, &slip), ask.key) {

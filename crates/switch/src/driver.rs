@@ -16,8 +16,8 @@ use std::{
 use link::Slip;
 use store::{Lane, Report, StoreError, WriterHandle};
 use switch_core::{
-    AskId, Effect, Engine, EngineConfig, Event, Gauges, Instant, Key, Now, Read, Record, Reply,
-    TxnId,
+    AskId, Day, Effect, Engine, EngineConfig, Event, Gauges, Instant, Key, Now, Read, Record,
+    Reply, TxnId,
 };
 use tokio::{
     sync::mpsc,
@@ -54,12 +54,39 @@ pub(crate) struct Shown {
     /// Whether, since it was asked for, nothing is in flight, nobody waits and no record is under way.
     pub(crate) idle: AtomicBool,
     gauges: Mutex<Gauges>,
+    day: Mutex<ShownDay>,
+}
+
+/// The business day, and what is wrong with it or its clock.
+#[derive(Debug, Clone, Default)]
+struct ShownDay {
+    current: Option<Day>,
+    trouble: Option<String>,
 }
 
 impl Shown {
     /// The engine's figures after its last round.
     pub(crate) fn gauges(&self) -> Gauges {
         *self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the keeper of days found. A day that is not known stays what it was.
+    pub(crate) fn set_day(&self, current: Option<Day>, trouble: Option<String>) {
+        let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
+        *day = ShownDay { current: current.or(day.current), trouble };
+    }
+
+    /// The current business day.
+    pub(crate) fn day(&self) -> Option<Day> {
+        self.day.lock().unwrap_or_else(PoisonError::into_inner).current
+    }
+
+    /// Why this node shall get no traffic, for people.
+    pub(crate) fn hindrance(&self) -> Option<String> {
+        if !self.store_up.load(Ordering::Relaxed) {
+            return Some("the store is down".to_owned());
+        }
+        self.day.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
     }
 }
 

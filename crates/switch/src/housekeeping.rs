@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use store::{Lease, SilenceTracker, Store, StoreError};
+use store::{Lease, Outage, READS, SilenceTracker, Store, StoreError};
 use switch_core::Event;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
+    day_clock::{DayWatch, Kept, date},
     driver::{Shown, lowest_open},
     input::{Input, Inputs},
     recovery::Adoption,
@@ -36,16 +37,18 @@ pub(crate) async fn draw_numbers(
     first: oneshot::Sender<()>,
 ) {
     let mut first = Some(first);
+    let outage = Outage::new("numbers");
     while draws.recv().await.is_some() {
         match store.draw_numbers(BLOCK).await {
             Ok(block) => {
+                outage.over();
                 inputs.event(Event::Numbers(block));
                 if let Some(first) = first.take() {
                     let _ = first.send(());
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "no numbers could be drawn");
+                outage.failed("no numbers could be drawn", &error);
                 inputs.event(Event::NumbersFailed);
             }
         }
@@ -70,18 +73,22 @@ impl Keeper {
     pub(crate) async fn beat(self, ending: CancellationToken, beaten: watch::Sender<()>) {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let outage = Outage::new("beat");
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = ending.cancelled() => return,
             }
             match self.store.beat(&self.lease, lowest_open(&self.shown)).await {
-                Ok(()) => drop(beaten.send(())),
+                Ok(()) => {
+                    outage.over();
+                    let _ = beaten.send(());
+                }
                 // A lease that seems taken may be our own last connection, not dead yet: the fence decides.
                 Err(error @ StoreError::Fenced { .. }) => {
                     return self.inputs.send(Input::Fenced(error));
                 }
-                Err(error) => tracing::warn!(%error, "the node's beat failed"),
+                Err(error) => outage.failed("the node's beat failed", &error),
             }
         }
     }
@@ -92,27 +99,31 @@ impl Keeper {
         stopping: CancellationToken,
         ending: CancellationToken,
         mut beaten: watch::Receiver<()>,
+        mut days: DayWatch,
     ) {
         let mut tracker = SilenceTracker::new(self.lease.node);
         let mut adoption = Adoption::new(&self.lease);
         let mut beats = 0_u32;
+        let (nodes, outage) = (Outage::new("nodes"), Outage::new("days"));
         loop {
             tokio::select! {
                 told = beaten.changed() => if told.is_err() { return },
                 () = stopping.cancelled() => return,
                 () = ending.cancelled() => return,
             }
-            if let Err(error) = self.take_over_dead(&mut tracker, &mut adoption).await {
-                tracing::warn!(%error, "dead nodes could not be looked after");
+            match self.take_over_dead(&mut tracker, &mut adoption).await {
+                Ok(()) => nodes.over(),
+                Err(error) => nodes.failed("dead nodes could not be looked after", &error),
             }
             if !adoption.is_done() {
                 adoption.turn(&self.store, &self.lease, &self.inputs, &self.shown).await;
             }
             beats = beats.wrapping_add(1);
-            if beats.is_multiple_of(DAYS_EVERY)
-                && let Err(error) = keep_days(&self.store).await
-            {
-                tracing::warn!(%error, "business days could not be looked after");
+            if beats.is_multiple_of(DAYS_EVERY) {
+                match keep_days(&self.store, &mut days, &self.shown).await {
+                    Ok(_) => outage.over(),
+                    Err(error) => outage.failed("business days could not be looked after", &error),
+                }
             }
         }
     }
@@ -124,6 +135,7 @@ impl Keeper {
         adoption: &mut Adoption,
     ) -> Result<(), StoreError> {
         let beats = self.store.beats().await?;
+        self.inputs.event(Event::ReadsNew(self.store.all_read(&beats, READS)));
         for estate in beats.iter().filter_map(|beat| beat.estate_of(self.lease.node)) {
             adoption.find(estate);
         }
@@ -139,14 +151,20 @@ impl Keeper {
     }
 }
 
-/// One step of looking after business days.
+/// One step of looking after business days; whether the clock's day is too far ahead to be taken, and what to do then.
 ///
 /// # Errors
 /// The store failed; the next step tries again.
-pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
-    let kept = store.keep_days(clock::now().wall).await?;
+pub(crate) async fn keep_days(
+    store: &Store,
+    watch: &mut DayWatch,
+    shown: &Shown,
+) -> Result<Option<String>, StoreError> {
+    let Kept { days: kept, trouble, too_far } = watch.step(store).await?;
+    let waits = trouble.clone().filter(|_| too_far);
+    shown.set_day(kept.days.map(|(current, _)| current), trouble);
     if let Some(day) = kept.cut_over_to {
-        tracing::info!(day = day.0, "the business day was cut over");
+        tracing::info!(day = date(day), "the business day was cut over");
     }
     if kept.delivery_unknown > 0 {
         tracing::warn!(
@@ -155,10 +173,10 @@ pub(crate) async fn keep_days(store: &Store) -> Result<(), StoreError> {
         );
     }
     for day in &kept.dropped {
-        tracing::info!(day = day.0, "an old business day was dropped");
+        tracing::info!(day = date(*day), "an old business day was dropped");
     }
     for day in &kept.held {
-        tracing::debug!(day = day.0, "an old business day has something open and is kept");
+        tracing::debug!(day = date(*day), "an old business day has something open and is kept");
     }
-    Ok(())
+    Ok(waits)
 }

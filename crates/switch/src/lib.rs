@@ -6,10 +6,12 @@
 mod acquirer;
 mod batches;
 mod blob;
+mod card_key;
 pub mod clock;
 pub mod config;
 mod connection;
 mod counter;
+mod day_clock;
 mod desk;
 mod driver;
 #[cfg(test)]
@@ -34,7 +36,9 @@ mod start;
 mod telemetry;
 mod version;
 
+pub use card_key::{OtherKey, refuse_other};
 pub use counter::{Parameters, ParametersError, ParametersFault};
+pub use day_clock::date;
 pub use driver::Fatal;
 pub use routes::Routes;
 pub use running::{EndError, ReloadError, Running, Watch};

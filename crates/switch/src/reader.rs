@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use store::Store;
+use store::{Outage, Store, StoreError};
 use switch_core::{Event, Key, Read, ReadFailed};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -45,6 +45,7 @@ pub(crate) async fn read_rows(
         waiting: Semaphore::new(MOST_LOOKS),
         looks: Semaphore::new(LOOKS),
         rows: Semaphore::new(ROWS),
+        outage: Outage::new("reads"),
     });
     let mut waiting = Vec::with_capacity(AT_ONCE);
     while reads.recv_many(&mut waiting, AT_ONCE).await > 0 {
@@ -75,9 +76,24 @@ struct Reader {
     waiting: Semaphore,
     looks: Semaphore,
     rows: Semaphore,
+    outage: Outage,
 }
 
 impl Reader {
+    /// The result as the engine takes it; a failure is logged.
+    fn logged<T>(&self, what: &'static str, found: Result<T, StoreError>) -> Result<T, ReadFailed> {
+        match found {
+            Ok(found) => {
+                self.outage.over();
+                Ok(found)
+            }
+            Err(error) => {
+                self.outage.failed(what, &error);
+                Err(ReadFailed)
+            }
+        }
+    }
+
     async fn read_row(self: Arc<Self>, read: Read) {
         let _turn = self.rows.acquire().await;
         let found = match read {
@@ -85,10 +101,7 @@ impl Reader {
             Read::AnyDay(key) => self.store.read_newest_of(&[key]).await,
             Read::Id(id) => self.store.read_id(id).await,
         };
-        let found = found.map(|found| found.map(Box::new)).map_err(|error| {
-            tracing::warn!(%error, "a row could not be read");
-            ReadFailed
-        });
+        let found = self.logged("a row could not be read", found).map(|found| found.map(Box::new));
         self.inputs.event(Event::RowRead { read, found });
     }
 
@@ -100,24 +113,16 @@ impl Reader {
         };
         let _turn = self.looks.acquire().await;
         let found = originals::find(&self.store, &self.directory.load_full(), &lookup).await;
-        let original = found.map(|found| found.map(Box::new)).map_err(|error| {
-            tracing::warn!(%error, "an original could not be looked for");
-            ReadFailed
-        });
+        let original = self.logged("an original could not be looked for", found);
+        let original = original.map(|found| found.map(Box::new));
         self.inputs.event(Event::OriginalRead { key, original });
     }
 
     async fn read_keys(&self, keys: &[Key]) {
-        let mut found = match self.store.read_keys(keys).await {
-            Ok(found) => Ok(found
-                .into_iter()
-                .map(|found| (found.row.key, found))
-                .collect::<BTreeMap<_, _>>()),
-            Err(error) => {
-                tracing::warn!(%error, "rows could not be read");
-                Err(ReadFailed)
-            }
-        };
+        let found = self.logged("rows could not be read", self.store.read_keys(keys).await);
+        let mut found = found.map(|found| {
+            found.into_iter().map(|found| (found.row.key, found)).collect::<BTreeMap<_, _>>()
+        });
         for &key in keys {
             let found = match &mut found {
                 Ok(found) => Ok(found.remove(&key).map(Box::new)),

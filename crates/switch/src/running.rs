@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use keystore::CardKeys;
 use store::Store;
-use switch_core::{Gauges, Name};
+use switch_core::{Day, Gauges, Name};
 use tokio::{
     task::{JoinError, JoinHandle},
     time::{Instant, sleep, timeout, timeout_at},
@@ -21,7 +21,7 @@ use crate::{
     input::{Input, Inputs},
     issuer_links::Host,
     listener::Port,
-    start::{Behind, desks, engine_config, parameters, store_is_up},
+    start::{Behind, desks, engine_config, parameters},
 };
 
 /// What a running node is made of.
@@ -81,10 +81,23 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether ports accept and the store answers.
+    /// Whether ports accept, the store answers, and the clock is right.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.stopping.is_cancelled() && store_is_up(&self.shown)
+        !self.stopping.is_cancelled() && self.hindrance().is_none()
+    }
+
+    /// Why this node shall get no traffic though its ports accept, for people: the store is down, the clock is wrong, or the
+    /// business day waits for a person.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        self.shown.hindrance()
+    }
+
+    /// The current business day.
+    #[must_use]
+    pub fn day(&self) -> Option<Day> {
+        self.shown.day()
     }
 
     /// Figures of the engine.
@@ -179,23 +192,46 @@ impl Running {
             sleep(LOOK_EVERY).await;
         }
         self.parts.inputs.send(Input::Drain);
-        let ended = match timeout(PATIENCE, &mut self.parts.driver).await {
-            Ok(ended) => ended,
-            Err(_elapsed) => {
-                tracing::error!("the store did not take what was to be written in time");
-                self.parts.driver.abort();
-                (&mut self.parts.driver).await
-            }
-        };
+        let ended = self.last_commits().await;
         self.parts.ending.cancel();
         self.parts.links.close();
         let _ = timeout(LOOK_EVERY * 20, self.parts.links.wait()).await;
-        for kept in &mut self.parts.keeper {
-            let _ = kept.await;
+        // Their calls to the store are tasks of their own: what was begun is not cancelled, only no longer waited for.
+        let patience = self.patience();
+        let kept = async {
+            for kept in &mut self.parts.keeper {
+                let _ = kept.await;
+            }
+        };
+        if timeout(patience, kept).await.is_err() {
+            tracing::warn!("the store did not answer the node's last beat or batches in time");
         }
         match ended {
             Err(error) if error.is_cancelled() => Ok(()),
             ended => Ok(ended??),
+        }
+    }
+
+    /// Waits for the last commits while the store works. Where it does not, nothing can be written: what is in flight stays
+    /// in the database as it is, and the next start conducts it to its end (M14).
+    async fn last_commits(&mut self) -> Result<Result<(), Fatal>, JoinError> {
+        let begun = Instant::now();
+        while begun.elapsed() < self.patience() {
+            if let Ok(ended) = timeout(LOOK_EVERY, &mut self.parts.driver).await {
+                return ended;
+            }
+        }
+        tracing::error!("the store did not take what was to be written in time");
+        self.parts.driver.abort();
+        (&mut self.parts.driver).await
+    }
+
+    /// How long the store may still take.
+    fn patience(&self) -> Duration {
+        if self.parts.shown.store_up.load(std::sync::atomic::Ordering::Relaxed) {
+            PATIENCE
+        } else {
+            PATIENCE_WHILE_DOWN
         }
     }
 
@@ -208,6 +244,8 @@ impl Running {
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the last commits may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same once the store is known to be down.
+const PATIENCE_WHILE_DOWN: Duration = Duration::from_millis(300);
 
 /// Ports, issuers' endpoints, node and store stay as they were.
 fn unchanged(old: &Settings, new: &Settings) -> Result<(), ReloadError> {

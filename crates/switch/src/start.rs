@@ -3,18 +3,15 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use iso8583::Code;
 use keystore::CardKeys;
-use store::{Lane, Lease, Store, StoreConfig, StoreError, Writer};
-use switch_core::{EngineConfig, IssuerPolicy, Name, ReversalSchedule};
+use store::{Lane, Lease, Outage, Store, StoreConfig, StoreError, Writer};
+use switch_core::{EngineConfig, Event, IssuerPolicy, Name, ReversalSchedule};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -23,9 +20,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     batches::{self, Batches},
+    card_key::{self, OtherKey},
     clock,
     config::{IssuerSettings, Settings},
     counter::{Clerk, Counter, Parameters, ParametersError, Waiting},
+    day_clock::DayWatch,
     desk::{Desk, Directory},
     driver::{Driver, Fatal, Shown, Wiring},
     housekeeping::{self, Keeper},
@@ -48,6 +47,12 @@ pub enum StartError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key is not that of the database.
+    #[error("card_data.key_file")]
+    OtherKey(#[from] OtherKey),
+    /// The clock's day is so far ahead that a person must say whether it is right.
+    #[error("{0}")]
+    Day(String),
     /// What terminals fetch cannot be used.
     #[error("parameters.dir")]
     Parameters(#[from] ParametersError),
@@ -91,13 +96,12 @@ impl Switch {
             bound.push(bind(listener, Arc::clone(port)).await?);
         }
         let store = open_store(&settings).await?;
-        let wall = clock::now().wall;
-        let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
-        tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
-        housekeeping::keep_days(&store).await?;
+        let shown = Arc::new(Shown::default());
+        let (lease, days) = take_place(&settings, &store, &keys, &shown).await?;
         let shared = Arc::new(ArcSwap::from(Arc::clone(&directory)));
-        let (driver, shown, numbers) =
-            drive(&settings, &store, &lease, &inputs, from_all, Arc::clone(&shared));
+        let wired = (from_all, Arc::clone(&shown));
+        let (driver, numbers) =
+            drive(&settings, &store, &lease, &inputs, wired, Arc::clone(&shared));
 
         let newest = open_counter(&store, &batches, &inputs, waiting).await?;
         let hosts = hosts(&settings, &directory, &keys, &inputs, &ending);
@@ -111,6 +115,10 @@ impl Switch {
             inputs: inputs.clone(),
             shown: Arc::clone(&shown),
         };
+        if let Store::Sqlite(_) = &store {
+            // One process serves a file. On a server the beats of the other nodes tell it.
+            inputs.event(Event::ReadsNew(true));
+        }
         // Before the recovery, which may take longer than others wait for a silent node.
         let (beaten, beats) = watch::channel(());
         let beating = tokio::spawn(keeper.clone().beat(ending.clone(), beaten));
@@ -118,7 +126,7 @@ impl Switch {
             ending.cancel();
             return Err(error.into());
         }
-        let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats));
+        let caring = tokio::spawn(keeper.care(stopping.clone(), ending.clone(), beats, days));
         let keeping =
             tokio::spawn(batches::keep(batches.clone(), store.clone(), newest, ending.clone()));
         // Without numbers every sale would be refused.
@@ -158,8 +166,30 @@ async fn open_counter(
 ) -> Result<u64, StoreError> {
     let newest = batches.load(store).await?;
     let (store, batches, inputs) = (store.clone(), Arc::clone(batches), inputs.clone());
-    Clerk { store, batches, inputs }.start(waiting);
+    let outage = Arc::new(Outage::new("terminals"));
+    Clerk { store, batches, inputs, outage }.start(waiting);
     Ok(newest)
+}
+
+/// Takes the lease, unless the key or the business day stands against it; gives the watch over the clock.
+async fn take_place(
+    settings: &Settings,
+    store: &Store,
+    keys: &CardKeys,
+    shown: &Shown,
+) -> Result<(Lease, DayWatch), StartError> {
+    let file = &settings.card_data.key_file;
+    card_key::look(store, file, keys).await?;
+    // The first day of a new database is the server's.
+    let wall = store.clock().await?.unwrap_or(clock::now().wall);
+    let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
+    tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
+    card_key::keep(store, file, keys).await?;
+    let mut days = DayWatch::default();
+    match housekeeping::keep_days(store, &mut days, shown).await? {
+        Some(waits) => Err(StartError::Day(waits)),
+        None => Ok((lease, days)),
+    }
 }
 
 /// A store that this version can work with.
@@ -172,7 +202,7 @@ async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
     Ok(store)
 }
 
-type Driven = (JoinHandle<Result<(), Fatal>>, Arc<Shown>, oneshot::Receiver<()>);
+type Driven = (JoinHandle<Result<(), Fatal>>, oneshot::Receiver<()>);
 
 /// Starts the driver with its writers, its reader and its numbers; the last is told when the first numbers are there.
 fn drive(
@@ -180,14 +210,13 @@ fn drive(
     store: &Store,
     lease: &Lease,
     inputs: &Inputs,
-    from_all: mpsc::UnboundedReceiver<Input>,
+    (from_all, shown): (mpsc::UnboundedReceiver<Input>, Arc<Shown>),
     directory: Arc<ArcSwap<Directory>>,
 ) -> Driven {
     let (reports_in, reports) = mpsc::unbounded_channel();
     let writer = |lane| Writer::spawn(store, lease, lane, reports_in.clone(), clock::mono);
     let (reads, reads_out) = mpsc::unbounded_channel();
     let (draws, draws_out) = mpsc::unbounded_channel();
-    let shown = Arc::new(Shown::default());
     let wiring = Wiring {
         inputs: inputs.clone(),
         from_all,
@@ -196,7 +225,7 @@ fn drive(
         outcomes: writer(Lane::Outcomes),
         reads,
         draws,
-        shown: Arc::clone(&shown),
+        shown,
         link_queue: settings.bounds.link_queue,
     };
     drop(reports_in);
@@ -208,7 +237,7 @@ fn drive(
     let (numbers_in, numbers) = oneshot::channel();
     let draws = housekeeping::draw_numbers(store.clone(), draws_out, inputs.clone(), numbers_in);
     tokio::spawn(draws);
-    (driver, shown, numbers)
+    (driver, numbers)
 }
 
 /// How long ports stay closed while no numbers can be drawn.
@@ -338,9 +367,4 @@ fn refusals(issuer: &IssuerSettings) -> Vec<Code> {
     let mut codes = issuer.dialect.refusals();
     codes.retain(|code| !issuer.unknown_codes.contains(code));
     codes
-}
-
-/// Whether the store answers.
-pub(crate) fn store_is_up(shown: &Shown) -> bool {
-    shown.store_up.load(Ordering::Relaxed)
 }

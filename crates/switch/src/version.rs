@@ -282,7 +282,7 @@ mod tests {
         let wall = switch_core::Wall(0);
         let zone = jiff::tz::TimeZone::UTC;
         for (mti, answer, code) in [
-            ("1200", Answer::Refused(iso8583::Cause::NoRoute), "908"),
+            ("1200", Answer::Cause(iso8583::Cause::NoRoute), "908"),
             ("1420", Answer::Done(None), "400"),
             ("1804", Answer::Done(None), "800"),
         ] {

@@ -226,7 +226,8 @@ fn start_ready(
                 return Ok((daemon, begun.elapsed()));
             }
         }
-        let no_database = start < STARTS && daemon.tail().contains("the database failed");
+        let told = ["the database failed", "store.url: no connection"];
+        let no_database = start < STARTS && told.iter().any(|text| daemon.tail().contains(text));
         ensure!(
             no_database,
             "the daemon does not become ready in start {start}:\n{}",

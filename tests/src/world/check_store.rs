@@ -148,6 +148,10 @@ impl World {
                     });
                 }
                 if status == ObligationStatus::Owed {
+                    if (row.state, obligation.cause) == (RowState::Declined, ObligationCause::Asked)
+                    {
+                        self.hit(Sit::OpenDeclineOwed);
+                    }
                     self.totals.owed += 1;
                 }
             }

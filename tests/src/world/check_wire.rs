@@ -84,7 +84,10 @@ impl World {
         self.totals.reversals += 1;
         let status = self.store.obligations.get(&id).map(|obligation| obligation.status);
         // an attempt that waits in the queue of a link is not taken back when the answer to an earlier one confirms
-        if !matches!(status, Some(ObligationStatus::Owed | ObligationStatus::Confirmed)) {
+        if !matches!(
+            status,
+            Some(ObligationStatus::Owed | ObligationStatus::Confirmed | ObligationStatus::Denied)
+        ) {
             self.broken("I15", || {
                 format!("the reversal of {} is sent, its duty is {status:?}", id.0)
             });

@@ -106,6 +106,11 @@ situations! {
     AdviceTakenOver = "an accepted advice is taken over";
     OtherBatchAnswered = "a copy from a closed batch gets its answer";
     LateOfReleased = "an approval of a claim that was released";
+    OpenDecline = "declined by a code that is not final";
+    OpenDeclineOwed = "a terminal reverses what was declined by a code that is not final";
+    OtherReversal = "a reversal is answered for another amount";
+    OtherIssuer = "an issuer approves what another was sent";
+    OtherKey = "a reversal whose card does not open";
 }
 
 /// How often each situation was reached.

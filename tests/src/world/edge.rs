@@ -47,7 +47,7 @@ pub(super) fn class(code: Code) -> Class {
     match code.as_str() {
         "00" | "08" | "11" | "16" => Class::Approved,
         "10" => Class::Partial,
-        "05" | "14" | "25" | "51" => Class::Final,
+        "05" | "12" | "14" | "25" | "51" | "61" => Class::Final,
         "06" | "91" | "94" | "96" => Class::Open,
         "77" | "A0" => Class::Own,
         _ => Class::Unknown,
@@ -56,7 +56,7 @@ pub(super) fn class(code: Code) -> Class {
 
 /// Codes that are surely refusals of this world's issuers.
 pub(super) fn refusals() -> Vec<Code> {
-    ["05", "14", "25", "51"].map(code).into()
+    ["05", "12", "14", "25", "51", "61"].map(code).into()
 }
 
 /// Number of the transaction that an answer names; this world's issuers repeat 37.

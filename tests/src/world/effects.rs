@@ -5,6 +5,7 @@ use switch_core::{
 };
 
 use super::{
+    coverage::Sit,
     edge,
     event::{Ev, Out, Proc},
     network::PendingReply,
@@ -167,6 +168,12 @@ impl World {
         {
             self.cover_cut(link);
             self.link_cut(link);
+        }
+        if self.nodes[node].other_key {
+            self.hit(Sit::OtherKey);
+            let hop = self.hop();
+            let why = ReversalUnsent::Unwritable;
+            return self.tell(node, hop, Event::ReversalNeverSent { id, why });
         }
         let wanted = wanted.filter(|link| self.links[*link].n_open);
         let Some(link) = wanted.or_else(|| self.pick_link(node, &out.issuer)) else {

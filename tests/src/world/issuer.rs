@@ -45,6 +45,7 @@ enum Manner {
     WrongAmount,
     UnknownCode,
     Partial,
+    OpenDecline { charged: bool },
 }
 
 impl World {
@@ -94,6 +95,8 @@ impl World {
             (Fault::WrongAmount, Manner::WrongAmount),
             (Fault::UnknownCode, Manner::UnknownCode),
             (Fault::Partial, Manner::Partial),
+            (Fault::OpenCode, Manner::OpenDecline { charged: false }),
+            (Fault::OpenCode, Manner::OpenDecline { charged: true }),
         ];
         if self.healing {
             return Manner::Approve;
@@ -103,6 +106,7 @@ impl World {
                 let fits = match manner {
                     Manner::Partial => kind == Kind::Purchase,
                     Manner::WrongAmount => trade::has_amount(kind),
+                    Manner::OpenDecline { charged } => !charged || kind == Kind::Purchase,
                     _ => true,
                 };
                 return if fits { manner } else { Manner::Approve };
@@ -164,7 +168,18 @@ impl World {
                 self.answer_after(link, yes, quick);
             }
             Manner::Decline => {
-                let no = self.answer(issuer, msg, edge::code("51"));
+                let code = self.other_code("51", &["05", "14", "61", "25"]);
+                let no = self.answer(issuer, msg, code);
+                self.answer_after(link, no, quick);
+            }
+            Manner::OpenDecline { charged } => {
+                if charged {
+                    self.post(issuer, msg, msg.amount);
+                    self.entry(issuer, msg.id).shrugged = true;
+                }
+                self.hit(Sit::OpenDecline);
+                let code = self.rng.pick(&["06", "91", "94", "96", "77", "A0"]);
+                let no = self.answer(issuer, msg, edge::code(code));
                 self.answer_after(link, no, quick);
             }
             Manner::Silent { charged } => {
@@ -206,8 +221,9 @@ impl World {
                 if self.rng.chance(500) {
                     self.post(issuer, msg, msg.amount);
                 }
-                let code = self.rng.pick(&["68", "98"]);
-                let unsure = self.answer(issuer, msg, edge::code(code));
+                let usual = self.rng.pick(&["68", "98"]);
+                let code = self.other_code(usual, &["09", "B7", "46", "ZZ"]);
+                let unsure = self.answer(issuer, msg, code);
                 self.answer_after(link, unsure, quick);
             }
             Manner::Partial => {
@@ -277,9 +293,16 @@ impl World {
         auth
     }
 
+    /// The usual code, or another one of its class.
+    fn other_code(&mut self, usual: &'static str, others: &[&'static str]) -> Code {
+        let other = self.rng.chance(self.opts.rate(Fault::OtherCode));
+        edge::code(if other { self.rng.pick(others) } else { usual })
+    }
+
     fn approve(&mut self, issuer: usize, msg: &ToIssuer, amount: i64) -> IssuerAnswer {
         let auth = self.post(issuer, msg, amount);
-        let mut answer = self.answer(issuer, msg, Code::APPROVED);
+        let code = self.other_code("00", &["08", "11", "16"]);
+        let mut answer = self.answer(issuer, msg, code);
         answer.answer = Bytes::copy_from_slice(&auth.to_be_bytes());
         self.entry(issuer, msg.id).approvals += 1;
         answer
@@ -350,6 +373,9 @@ impl World {
         if !acts {
             return;
         }
+        if faults && !silent && self.issuer_denies(issuer, link, msg) {
+            return;
+        }
         let odd = self.rng.chance(300);
         let entry = self.entry(issuer, msg.id);
         entry.reversals += 1;
@@ -388,6 +414,46 @@ impl World {
         self.answer_after(link, answer, after);
     }
 
+    /// Another issuer, which was sent no byte of it, approves it too (M9).
+    fn other_issuer_answers(&mut self, node: usize, answer: &IssuerAnswer) {
+        let faults = !self.healing && self.issuers.len() > 1;
+        if faults && self.rng.chance(self.opts.rate(Fault::OtherIssuer)) {
+            let known = (0..self.issuers.len()).map(|issuer| self.issuer_name(issuer)).collect();
+            let known: Vec<IssuerName> = known;
+            let Some(other) = known.into_iter().find(|name| *name != answer.issuer) else { return };
+            let class = Class::Approved;
+            let stranger = IssuerAnswer { issuer: other, class, ..answer.clone() };
+            self.hit(Sit::OtherIssuer);
+            self.feed(node, Event::Answer(Box::new(stranger)));
+        }
+    }
+
+    /// It answers a reversal with 25 though it approved the sale, or for another amount; and undoes nothing.
+    fn issuer_denies(&mut self, issuer: usize, link: usize, msg: &ToIssuer) -> bool {
+        let entry = self.entry(issuer, msg.id);
+        let stands = entry.posted.is_some() && !entry.reversed && entry.approvals > 0;
+        if !stands || !entry.claims.is_empty() || msg.kind != Kind::Purchase {
+            return false;
+        }
+        if self.rng.chance(self.opts.rate(Fault::ReversalDenied)) {
+            let entry = self.entry(issuer, msg.id);
+            entry.denies = true;
+            entry.finals += 1;
+            entry.not_found += 1;
+            let no = self.answer(issuer, msg, Code::NOT_FOUND);
+            self.answer_after(link, no, 2 * MS);
+            return true;
+        }
+        let other = self.rng.chance(self.opts.rate(Fault::OtherReversal));
+        if other {
+            self.hit(Sit::OtherReversal);
+            let mut yes = self.answer(issuer, msg, Code::APPROVED);
+            yes.amount = Some(msg.amount + 1);
+            self.answer_after(link, yes, 2 * MS);
+        }
+        other
+    }
+
     /// An answer arrives at a node.
     pub(super) fn answer_arrives(
         &mut self,
@@ -401,6 +467,7 @@ impl World {
             return;
         }
         self.note_answer(node, &answer);
+        self.other_issuer_answers(node, &answer);
         self.feed(node, Event::Answer(answer));
     }
 }

@@ -89,6 +89,10 @@ pub(super) struct Entry {
     pub(super) contradictions: u32,
     /// It refused first and approved then.
     pub(super) fickle: bool,
+    /// It posted, and declined with a code that does not rule that out.
+    pub(super) shrugged: bool,
+    /// It posted, and answered a reversal with 25.
+    pub(super) denies: bool,
 }
 
 impl Entry {

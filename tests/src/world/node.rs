@@ -67,6 +67,8 @@ pub(super) struct Node {
     pub(super) wall: i64,
     /// Its configuration names the first issuer only.
     pub(super) one_issuer: bool,
+    /// This life has another key for card numbers.
+    pub(super) other_key: bool,
     timer_at: Option<u64>,
     /// The process dies before its so-manyth effect.
     effects_left: Option<u64>,
@@ -117,6 +119,8 @@ impl World {
         }
         n.accepting = early;
         n.recovering = true;
+        let other_key = !self.healing && self.rng.chance(self.opts.rate(Fault::OtherKey));
+        self.nodes[node].other_key = other_key;
         let crashes = !self.healing && self.nodes[node].crashes_left > 0;
         let crash_soon = self.rng.chance(self.opts.rate(Fault::CrashInRecovery));
         let most = if crash_soon && self.nodes[node].lives > 1 { 12 } else { 500 };
@@ -131,6 +135,11 @@ impl World {
         }
         let list = self.to_recover(node, epoch);
         self.plan(node, 2 * MS, Proc::Recover(list));
+        // a node of the version before lives beside it
+        let old = !self.healing && self.rng.chance(self.opts.rate(Fault::OldNode));
+        if !old {
+            self.feed(node, Event::ReadsNew(true));
+        }
     }
 
     /// The process ends, now.

@@ -94,6 +94,14 @@ faults! {
     Settle = "settle", 2;
     OneCopy = "one-copy", 1000;
     ShortAge = "short-age", 1000;
+    // what issuers answer: thousandths of requests, of reversals; lives of a node with another key: thousandths
+    OtherCode = "other-code", 300;
+    OpenCode = "open-code", 60;
+    OtherIssuer = "other-issuer", 20;
+    ReversalDenied = "reversal-denied", 60;
+    OtherReversal = "other-reversal", 60;
+    OtherKey = "other-key", 200;
+    OldNode = "old-node", 150;
 }
 
 /// Everything that a seed decides before the world begins.
@@ -147,10 +155,13 @@ impl Options {
         };
         // what came later has numbers of its own, so that the seeds of before still mean the same
         let (former, later) = FAULTS.split_at(Fault::OtherKinds as usize);
+        let (later, latest) = later.split_at(Fault::OtherCode as usize - former.len());
+        let mut codes = Rng::new(seed ^ 0x0063_6f64_6573_0000);
         let mut more = Rng::new(seed ^ 0x0063_6c61_696d_7300);
         let mut rates: Vec<u16> =
             former.iter().map(|(_, usual)| rate(&mut rng, density, *usual)).collect();
         rates.extend(later.iter().map(|(_, usual)| rate(&mut more, density.max(500), *usual)));
+        rates.extend(latest.iter().map(|(_, usual)| rate(&mut codes, density.max(350), *usual)));
         let short = rates[Fault::ShortOverlap as usize] > 0;
         let timeout = rng.pick(&[3, 8, 15, 15, 30]) * SEC;
         Self {

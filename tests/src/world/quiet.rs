@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use switch_core::{Row, RowState, TxnId};
+use switch_core::{CaseKind, ObligationStatus, Row, RowState, TxnId};
 
 use super::{
     claims::is_contested,
@@ -156,11 +156,31 @@ impl World {
             let by = self.wire_of(*id).and_then(|wire| wire.approval_by);
             entry.fickle && by.is_none_or(|(node, life)| self.nodes[node].life != life)
         });
+        if entries.iter().all(|(id, entry)| net(entry) == 0 || self.is_denied(*id, entry)) {
+            return true;
+        }
+        // it charged what it declined, and its terminal did not take that back
+        let shrugged = entries.iter().any(|(_, entry)| entry.shrugged);
+        if shrugged && !sale.asked_reversal {
+            return true;
+        }
         // the terminal asked beyond the horizon of its day
         let beyond = !self.store.within_horizon(sale.day, self.now);
         fickle
             || (beyond
-                && entries.iter().all(|(id, entry)| net(entry) == 0 || self.delivery_unknown(*id)))
+                && entries.iter().all(|(id, entry)| {
+                    net(entry) == 0 || entry.shrugged || self.delivery_unknown(*id)
+                }))
+    }
+
+    /// Its issuer answered the reversal with 25 (M4): that is a case, unless the approval never came to anybody who lives.
+    fn is_denied(&self, id: TxnId, entry: &Entry) -> bool {
+        let denied = self.store.obligations.get(&id).map(|known| known.status)
+            == Some(ObligationStatus::Denied)
+            && self.store.cases.contains(&(id, CaseKind::ReversalDenied));
+        let by = self.wire_of(id).and_then(|wire| wire.approval_by);
+        let lost = by.is_none_or(|(node, life)| self.nodes[node].life != life);
+        entry.denies && (denied || lost)
     }
 
     /// I16: S and I agree on each transaction, and so on their sums.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use switch_core::{
     CaseKind, Change, Claim, ClaimEnd, ClaimIntent, ClaimStatus, Commit, Day, Epoch, Found, Key,
-    Named, NodeNo, NumberBlock, Obligation, ObligationCause, ObligationStatus, Persisted, Progress,
-    Record, RecordId, Row, RowState, TxnId,
+    Name, Named, NodeNo, NumberBlock, Obligation, ObligationCause, ObligationStatus, Persisted,
+    Progress, Record, RecordId, Row, RowState, TxnId,
 };
 
 /// A row of the table `fence`, and who holds it shared.
@@ -188,19 +188,24 @@ impl Store {
         (row.state.is_in_flight() || open).then(|| self.found(row, now))
     }
 
-    /// Draws a block of numbers; those whose STAN has an open exchange are to be skipped.
+    /// Draws a block of numbers; those whose STAN has an open exchange are to be skipped at its issuer.
     pub(super) fn draw(&mut self, count: u64) -> NumberBlock {
         let first = self.next_number;
         self.next_number += count;
-        let stans: BTreeSet<u32> = self
+        let stans: BTreeSet<(u32, Name)> = self
             .rows
             .values()
             .filter(|row| {
                 row.state.is_in_flight() || self.obligations.get(&row.id).is_some_and(is_open)
             })
-            .map(|row| row.id.stan())
+            .filter_map(|row| Some((row.id.stan(), row.issuer.clone()?)))
             .collect();
-        let skip = (first..first + count).filter(|n| stans.contains(&TxnId(*n).stan())).collect();
+        let at = |number: u64| {
+            let stan = TxnId(number).stan();
+            let open = stans.iter().filter(move |(open, _)| *open == stan);
+            open.map(move |(_, issuer)| (number, issuer.clone()))
+        };
+        let skip = (first..first + count).flat_map(at).collect();
         NumberBlock { first, count, skip }
     }
 

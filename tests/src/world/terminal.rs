@@ -1,8 +1,11 @@
 //! Terminals: they sell, wait, repeat, reverse, lose power, come back late or never; their journal is the ledger T.
 
+use iso8583::Class;
+
 use super::{
     claims::is_contested,
     coverage::Sit,
+    edge,
     event::{Ev, Proc, ReplyMsg, TermMsg, Timer},
     ledger::Belief,
     options::{Fault, MS, SEC},
@@ -274,6 +277,15 @@ impl World {
         if guess && s.sent > s.answered {
             return;
         }
+        let open = matches!(edge::class(reply.code), Class::Open | Class::Own);
+        if open && trade::is_reversed(s.kind) && self.opts.has(Fault::OpenCode) {
+            // it takes back what its issuer may have done all the same
+            let s = &mut self.ledgers.sales[sale];
+            s.asked_reversal = true;
+            let after = self.rng.pick(&[10 * MS, SEC]);
+            return self.next_turn(sale, after);
+        }
+        let s = &mut self.ledgers.sales[sale];
         s.belief = if reply.approved { Belief::Approved(reply) } else { Belief::Declined };
         let approved = reply.approved && trade::is_reversed(s.kind);
         if approved && !self.healing && self.rng.chance(self.opts.rate(Fault::ReverseAfter)) {

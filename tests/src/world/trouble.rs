@@ -146,6 +146,8 @@ impl World {
             let life = self.nodes[node].life;
             self.agenda.add(self.now, Ev::Wake { node, life });
             self.reload(node, false);
+            self.nodes[node].other_key = false;
+            self.feed(node, switch_core::Event::ReadsNew(true));
             self.agenda.add(self.now + 10 * MS, Ev::Start(node));
         }
         for link in 0..self.links.len() {

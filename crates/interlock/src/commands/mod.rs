@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod convert;
+mod day;
 mod dev;
 mod dialect;
 mod issuer;
@@ -16,7 +17,7 @@ mod serve;
 use std::process::ExitCode;
 
 use crate::{
-    cli::{Cli, Command, Dialect, Keys, Txn},
+    cli::{Cli, Command, Day, Dialect, Keys, Txn},
     config::Faults,
 };
 
@@ -37,6 +38,7 @@ fn is_bad_configuration(error: &anyhow::Error) -> bool {
         || error.is::<sim::issuer::ScriptError>()
         || error.is::<sim::bench::MixError>()
         || error.is::<bench::FormerError>()
+        || matches!(error.downcast_ref(), Some(switch::StartError::OtherKey(_)))
         || matches!(
             store_error(error),
             Some(
@@ -53,6 +55,8 @@ fn store_error(error: &anyhow::Error) -> Option<&store::StoreError> {
         Some(switch::StartError::Store(error)) => Some(error),
         Some(
             switch::StartError::Key(_)
+            | switch::StartError::OtherKey(_)
+            | switch::StartError::Day(_)
             | switch::StartError::Parameters(_)
             | switch::StartError::Listen { .. },
         ) => None,
@@ -63,7 +67,7 @@ fn store_error(error: &anyhow::Error) -> Option<&store::StoreError> {
 /// Calls the command's own function.
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Check(options) => check::run(&options),
+        Command::Check(options) => runtime()?.block_on(check::run(&options)),
         Command::Decode(options) => convert::decode(&options),
         Command::Encode(options) => convert::encode(&options),
         Command::Txn(Txn::Find(options)) => runtime()?.block_on(operator::find(&options)),
@@ -71,6 +75,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Links(server) => runtime()?.block_on(operator::links(&server)),
         Command::Reversals(options) => runtime()?.block_on(operator::reversals(&options)),
         Command::Resolve(options) => runtime()?.block_on(resolve::run(&options)),
+        Command::Day(Day::Set(options)) => runtime()?.block_on(day::set(&options)),
         Command::Cases(options) => runtime()?.block_on(operator::cases(&options)),
         Command::Batches(options) => runtime()?.block_on(operator::batches(&options)),
         Command::Dev(options) => runtime()?.block_on(dev::run(&options)),

@@ -20,10 +20,12 @@ pub(crate) async fn run(options: &Resolve) -> anyhow::Result<ExitCode> {
     let how = match options.how {
         Word::Delivered => Resolution::Delivered,
         Word::Refused => Resolution::Refused,
+        Word::Confirmed => Resolution::Confirmed,
         Word::Seen => Resolution::Seen,
     };
     let id = TxnId(options.id);
-    store.resolve(id, how, switch::clock::now().wall).await?;
+    let reason = options.reason.as_deref().unwrap_or_default();
+    store.resolve(id, how, reason, switch::clock::now().wall).await?;
     say(format_args!("the cases of {} are resolved: {}", id.rrn(), how.name()))?;
     Ok(ExitCode::SUCCESS)
 }

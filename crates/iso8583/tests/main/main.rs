@@ -2,4 +2,5 @@
 
 mod broken;
 mod random;
+mod response_codes;
 mod vectors;

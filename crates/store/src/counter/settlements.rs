@@ -18,7 +18,7 @@ pub(crate) const UNDOING: &str = "EXISTS (SELECT 1 FROM obligation o WHERE o.id 
 
 /// Makes the functions of one back end, after `terminal_queries`. `$rows` are those of a batch: of days from $1 on.
 macro_rules! settlement_queries {
-    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $rows:literal) => {
+    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $next:literal, $rows:literal) => {
         static SUMS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
             let (amount, undoing) = (crate::counter::amount_of(), crate::counter::UNDOING);
             format!(
@@ -205,10 +205,11 @@ macro_rules! settlement_queries {
             terminal: switch_core::TerminalKey,
             batch: Option<u32>,
         ) -> Result<(), sqlx::Error> {
-            sqlx::query(
-                "UPDATE terminal SET batch = $2, last = coalesce($2, last), signed = NULL, signed_at = NULL, \
-                 seq = (SELECT max(seq) + 1 FROM terminal) WHERE terminal = $1",
-            )
+            sqlx::query(concat!(
+                "UPDATE terminal SET batch = $2, last = coalesce($2, last), signed = NULL, signed_at = NULL, seq = ",
+                $next,
+                " WHERE terminal = $1"
+            ))
             .bind(terminal.0.to_vec())
             .bind(batch.map(crate::image::signed))
             .execute(connection)

@@ -1,8 +1,9 @@
 //! The statements about terminals and their open batches, for either back end: they differ only in their types.
 
-/// Makes the functions of one back end. `$within` runs something in a transaction, `$lock` ends a read that locks.
+/// Makes the functions of one back end. `$within` runs something in a transaction, `$lock` ends a read that locks, `$next`
+/// numbers a change.
 macro_rules! terminal_queries {
-    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal) => {
+    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $next:literal) => {
         /// A terminal's row, locked until the end of the transaction.
         struct Standing {
             batch: Option<u32>,
@@ -31,11 +32,12 @@ macro_rules! terminal_queries {
         ) -> Result<Standing, sqlx::Error> {
             use crate::image::unsigned;
             use sqlx::Row as _;
-            sqlx::query(
+            sqlx::query(concat!(
                 "INSERT INTO terminal (terminal, merchant, name, domain, listener, last, seq) \
-                 SELECT $1, $2, $3, $4, $5, 0, (SELECT coalesce(max(seq), 0) + 1 FROM terminal) WHERE true \
-                 ON CONFLICT (terminal) DO NOTHING",
-            )
+                 SELECT $1, $2, $3, $4, $5, 0, ",
+                $next,
+                " WHERE true ON CONFLICT (terminal) DO NOTHING"
+            ))
             .bind(place.terminal.0.to_vec())
             .bind(place.merchant.to_vec())
             .bind(place.name.to_vec())
@@ -168,7 +170,7 @@ macro_rules! terminal_queries {
             let Some(first) = openings.first() else { return Ok(()) };
             let horizon = horizon_at(connection, overlap, first.at).await?;
             let day = crate::counter::oldest(horizon);
-            let seq: i64 = sqlx::query_scalar("SELECT coalesce(max(seq), 0) + 1 FROM terminal")
+            let seq: i64 = sqlx::query_scalar(concat!("SELECT ", $next))
                 .fetch_one(&mut *connection)
                 .await?;
             let mut query = sqlx::QueryBuilder::<$db>::new(
@@ -254,10 +256,11 @@ macro_rules! terminal_queries {
             batch: u32,
             ask: &crate::SignIn,
         ) -> Result<(), sqlx::Error> {
-            sqlx::query(
-                "UPDATE terminal SET batch = $2, last = $2, signed = $3, signed_at = $4, \
-                 seq = (SELECT max(seq) + 1 FROM terminal) WHERE terminal = $1",
-            )
+            sqlx::query(concat!(
+                "UPDATE terminal SET batch = $2, last = $2, signed = $3, signed_at = $4, seq = ",
+                $next,
+                " WHERE terminal = $1"
+            ))
             .bind(terminal.0.to_vec())
             .bind(crate::image::signed(batch))
             .bind(crate::image::signed(ask.stan))

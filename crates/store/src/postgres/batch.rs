@@ -1,15 +1,15 @@
 //! A lane's connection to the server: each batch is one statement without `BEGIN`, under the fence.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres,
+    AssertSqlSafe, Postgres,
     postgres::{PgArguments, PgConnectOptions},
     query::QueryScalar,
 };
 use switch_core::{Case, Change, ClaimIntent, Day, Found, Key, Note, Progress, Record, Row, TxnId};
 
-use super::{read, session, statements};
+use super::{fenced_session::FencedSession, read, session, statements};
 use crate::{
     StoreError,
     connection::Fence,
@@ -29,8 +29,10 @@ macro_rules! columns {
 #[derive(Debug)]
 pub(crate) struct WriterConnection {
     options: PgConnectOptions,
+    allow_unsafe: bool,
     horizon: SharedHorizon,
-    connection: Option<PgConnection>,
+    /// None until [`WriterConnection::reaffirm`] made it: nothing is asked of any other.
+    session: Option<FencedSession>,
     intents: Prepared<(Day, Option<Day>)>,
     plain: Prepared<Day>,
     full: Prepared<Day>,
@@ -58,11 +60,16 @@ impl<T: Copy + PartialEq> Prepared<T> {
 type Answer<'q, T> = QueryScalar<'q, Postgres, Option<T>, PgArguments>;
 
 impl WriterConnection {
-    pub(super) fn new(options: PgConnectOptions, horizon: SharedHorizon) -> Self {
+    pub(super) fn new(
+        options: PgConnectOptions,
+        allow_unsafe: bool,
+        horizon: SharedHorizon,
+    ) -> Self {
         Self {
             options,
+            allow_unsafe,
             horizon,
-            connection: None,
+            session: None,
             intents: Prepared::default(),
             plain: Prepared::default(),
             full: Prepared::default(),
@@ -71,11 +78,27 @@ impl WriterConnection {
         }
     }
 
-    async fn connected(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        match &mut self.connection {
-            Some(connection) => Ok(connection),
-            none @ None => Ok(none.insert(session::pinned(&self.options).await?)),
+    /// The session, if it was reaffirmed since it was made.
+    fn session(&mut self) -> Result<&mut FencedSession, sqlx::Error> {
+        self.session.as_mut().ok_or_else(|| sqlx::Error::Io(io::ErrorKind::NotConnected.into()))
+    }
+
+    /// The session for a batch, made anew where it was cut while it was idle: the batch certainly did not begin on it.
+    async fn ready(&mut self, fence: Fence) -> Result<&mut FencedSession, Fault> {
+        if !self.session().map_err(Fault::Down)?.is_alive().await {
+            self.session = None;
+            match self.reaffirm(fence).await {
+                Ok(Some(_day)) => tracing::info!(
+                    lane = fence.lane.name(),
+                    "a database session that was cut while idle was made anew"
+                ),
+                // The epoch moved on: there is no session for this lane any more.
+                Ok(None) => {}
+                Err(StoreError::Database(error)) => return Err(Fault::Down(error)),
+                Err(error) => return Err(Fault::Down(sqlx::Error::Configuration(error.into()))),
+            }
         }
+        self.session().map_err(Fault::Down)
     }
 
     pub(crate) async fn intents(
@@ -93,7 +116,7 @@ impl WriterConnection {
         let rows: Vec<&Row> = records.iter().filter_map(|record| row_of(record)).collect();
         debug_assert!(rows.iter().all(|row| is_intent(row, fence)), "the statement sends no more");
         let query = bind_intent(under::<i64>(text, fence, horizon.day), &rows);
-        let connection = self.connected().await.map_err(Fault::Down)?;
+        let connection = self.ready(fence).await?.connection();
         let answer =
             session::watched(query.fetch_all(connection)).await.map_err(session::classify)?;
         let Some(applied) = Applied::of(answer) else { return Ok(Written::Missed) };
@@ -124,7 +147,7 @@ impl WriterConnection {
             claim => signed(claim.version),
             claim => claim.amount,
         );
-        let connection = self.connected().await.map_err(Fault::Down)?;
+        let connection = self.ready(fence).await?.connection();
         let answer = session::watched(query.fetch_all(connection)).await.map_err(|error| {
             match session::classify(error) {
                 // another inserted the identity meanwhile: seen from the start, it is merely lost
@@ -159,7 +182,7 @@ impl WriterConnection {
             }
             query = bind_beside(query, &outcomes);
         }
-        let connection = self.connected().await.map_err(Fault::Down)?;
+        let connection = self.ready(fence).await?.connection();
         let answer =
             session::watched(query.fetch_all(connection)).await.map_err(session::classify)?;
         let Some(applied) = Applied::of(answer) else { return Ok(Written::Missed) };
@@ -172,24 +195,18 @@ impl WriterConnection {
         Ok(Written::Done(done.collect()))
     }
 
+    pub(crate) async fn look(&mut self, fence: Fence) -> Result<(), StoreError> {
+        self.ready(fence).await.map(drop).map_err(StoreError::from)
+    }
+
     pub(crate) async fn reaffirm(&mut self, fence: Fence) -> Result<Option<Day>, StoreError> {
-        let connection = self.connected().await?;
-        // It waits behind the lane's former statement. `lock_timeout` ends the wait, not that statement: the writer then
-        // tries again, for as long as it takes.
-        let day = sqlx::query_scalar(
-            "UPDATE fence SET epoch = epoch WHERE node = $1 AND lane = $2 AND epoch = $3 RETURNING day",
-        )
-        .bind(fence.node.0)
-        .bind(fence.lane.number())
-        .bind(fence.epoch.0)
-        .fetch_optional(connection);
-        match session::watched(day).await {
-            Ok(day) => Ok(day.map(Day)),
-            Err(error) => {
-                self.connection = None;
-                Err(error.into())
-            }
-        }
+        let affirmed = match self.session.take() {
+            Some(session) => session.again(self.allow_unsafe, fence).await?,
+            None => FencedSession::open(&self.options, self.allow_unsafe, fence).await?,
+        };
+        let Some((session, day)) = affirmed else { return Ok(None) };
+        self.session = Some(session);
+        Ok(Some(day))
     }
 
     pub(crate) async fn newest(
@@ -198,7 +215,8 @@ impl WriterConnection {
         keys: &[Key],
     ) -> Result<Vec<Found>, StoreError> {
         let shared = self.horizon.clone();
-        read::newest(self.connected().await?, &shared, horizon, keys).await
+        let connection = self.session()?.connection();
+        session::watched_read(read::newest(connection, &shared, horizon, keys)).await
     }
 
     pub(crate) async fn any_day(
@@ -206,7 +224,8 @@ impl WriterConnection {
         horizon: Horizon,
         key: Key,
     ) -> Result<Option<Found>, StoreError> {
-        read::any_day(self.connected().await?, Some(horizon), key).await
+        let connection = self.session()?.connection();
+        session::watched_read(read::any_day(connection, Some(horizon), key)).await
     }
 
     pub(crate) async fn rows_at(
@@ -214,18 +233,20 @@ impl WriterConnection {
         horizon: Horizon,
         places: &[(Day, Key)],
     ) -> Result<Vec<Found>, StoreError> {
-        read::rows_at(self.connected().await?, horizon, places).await
+        let connection = self.session()?.connection();
+        session::watched_read(read::rows_at(connection, horizon, places)).await
     }
 
     pub(crate) async fn obligation_places(
         &mut self,
         ids: &[TxnId],
     ) -> Result<Vec<(Day, Key)>, StoreError> {
-        read::obligation_places(self.connected().await?, ids).await
+        let connection = self.session()?.connection();
+        session::watched_read(read::obligation_places(connection, ids)).await
     }
 
     pub(crate) fn abandon(&mut self) {
-        self.connection = None;
+        self.session = None;
     }
 }
 

@@ -16,7 +16,8 @@ macro_rules! within {
     }};
 }
 
-terminal_queries!(PostgresStore, pool, Postgres, PgConnection, within, " FOR UPDATE");
+// A trigger numbers each change, whatever a statement says (migration 6).
+terminal_queries!(PostgresStore, pool, Postgres, PgConnection, within, " FOR UPDATE", "0::bigint");
 settlement_queries!(
     PostgresStore,
     pool,
@@ -24,6 +25,7 @@ settlement_queries!(
     PgConnection,
     within,
     " FOR UPDATE",
+    "0::bigint",
     "txn t WHERE t.day >= $1"
 );
-fetch_queries!(PostgresStore, PgConnection, within);
+fetch_queries!(PostgresStore, PgConnection, within, "0::bigint");

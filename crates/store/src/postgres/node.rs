@@ -16,12 +16,13 @@ use crate::{
     calendar::Calendar,
     days::{self, AHEAD, Kept},
     image::{count, long},
-    node::{BEAT, BeatColumns, TakenOver},
-    numbers, recovery,
+    node::{BEAT, BEATS, BeatColumns, READS, TakenOver},
+    numbers::{self, Open},
+    recovery,
 };
 
 /// Class of the advisory locks of leases; the other half is the node's number.
-const LEASES: i32 = 0x494c_4e4f;
+pub(super) const LEASES: i32 = 0x494c_4e4f;
 /// A killed process's session may take a moment to end.
 const LEASE_TRIES: u32 = 40;
 const LEASE_EVERY: Duration = Duration::from_millis(50);
@@ -31,6 +32,8 @@ const LEASE_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Held {
     node: NodeNo,
     name: String,
+    /// How this process named itself to others.
+    host: String,
     connection: Option<PgConnection>,
 }
 
@@ -47,21 +50,25 @@ impl PostgresStore {
             return Err(StoreError::Leased { name: name.to_owned(), host: host.to_owned() });
         }
         let mut connection = session::leasing(&self.options).await?;
-        let node: i32 = sqlx::query_scalar(
+        let node = sqlx::query_scalar(
             "WITH made AS (INSERT INTO node (name, host, lowest_open) SELECT $1, $2, next FROM number \
              ON CONFLICT (name) DO NOTHING RETURNING node) \
              SELECT node FROM made UNION ALL SELECT node FROM node WHERE name = $1 LIMIT 1",
         )
         .bind(name)
         .bind(host)
-        .fetch_one(&mut connection)
-        .await?;
+        .fetch_one(&mut connection);
+        let node: i32 = session::watched(node).await?;
         lock(&mut connection, NodeNo(node), name).await?;
+        self.serving.begin(NodeNo(node));
+        // Nothing of the database is believed before something was committed on this session.
+        self.serving.affirm(&mut connection).await?;
         self.agree_on_days(&mut connection, &calendar, now).await?;
-        let lease = begin_life(&mut connection, node, host).await?;
-        *held =
-            Some(Held { node: lease.node, name: name.to_owned(), connection: Some(connection) });
-        self.refresh_horizon(now).await?;
+        // Under a hanging commit of the former life this fails, and says so, rather than waiting for ever.
+        let lease = session::watched_read(begin_life(&mut connection, node, host)).await?;
+        let (name, host) = (name.to_owned(), host.to_owned());
+        *held = Some(Held { node: lease.node, name, host, connection: Some(connection) });
+        self.refresh_horizon(now.into()).await?;
         self.bound.begin(lease.node);
         Ok(lease)
     }
@@ -113,7 +120,12 @@ impl PostgresStore {
             Some(connection) => connection,
             None => {
                 let mut connection = session::leasing(&self.options).await?;
-                lock(&mut connection, held.node, &held.name).await?;
+                match lock(&mut connection, held.node, &held.name).await {
+                    Err(StoreError::Leased { name, host }) if host == held.host => {
+                        return Err(StoreError::LeaseLingers { name });
+                    }
+                    locked => locked?,
+                }
                 connection
             }
         };
@@ -121,6 +133,7 @@ impl PostgresStore {
             .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
+            .bind(READS)
             .execute(&mut connection);
         let done = session::watched(done).await?;
         held.connection = Some(connection);
@@ -132,12 +145,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
-        let rows: Vec<BeatColumns> = sqlx::query_as(
-            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch \
-             FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<BeatColumns> = sqlx::query_as(BEATS).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(Beat::of_columns).collect())
     }
 
@@ -241,7 +249,7 @@ impl PostgresStore {
                 .fetch_one(&self.pool)
                 .await?;
         let [from, to, again, last] = numbers::ranges(next, wanted);
-        let open: Vec<i64> = sqlx::query_scalar(numbers::OPEN)
+        let open: Vec<Open> = sqlx::query_as(numbers::OPEN)
             .bind(from)
             .bind(to)
             .bind(again)
@@ -251,8 +259,7 @@ impl PostgresStore {
         let (first, wanted) = (count(next), u64::from(wanted));
         numbers::after(first, wanted)?;
         self.bound.drawn(Instant::now(), first, first + wanted);
-        let open: Vec<u64> = open.into_iter().map(count).collect();
-        Ok(numbers::block(first, wanted, &open))
+        Ok(numbers::block(first, wanted, open))
     }
 }
 
@@ -314,9 +321,13 @@ async fn begin_life(
         .bind(epoch)
         .execute(&mut *transaction)
         .await?;
-    sqlx::query("UPDATE node SET host = $2, taken_by = NULL, taken_epoch = NULL WHERE node = $1")
+    sqlx::query(
+        "UPDATE node SET host = $2, taken_by = NULL, taken_epoch = NULL, reads = $3, reads_beat = beat \
+         WHERE node = $1",
+    )
         .bind(node)
         .bind(host)
+        .bind(READS)
         .execute(&mut *transaction)
         .await?;
     let taken: Vec<(i32, i32)> = sqlx::query_as(

@@ -18,7 +18,7 @@ image_of!(PgRow);
 const DAYS: &str = "SELECT day FROM day WHERE opened IS NOT NULL ORDER BY day";
 
 static ANY_DAY: LazyLock<String> = LazyLock::new(|| {
-    format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.key = $1 ORDER BY t.day DESC LIMIT 1")
+    format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.key = $1 ORDER BY t.id DESC LIMIT 1")
 });
 static BY_ID: LazyLock<String> =
     LazyLock::new(|| format!("SELECT {FOUND} FROM txn t {BESIDE} WHERE t.id = $1"));

@@ -13,7 +13,7 @@ impl PostgresStore {
         &self,
         id: TxnId,
         found: Option<&Found>,
-        how: Resolution,
+        how: (Resolution, &str),
         now: Wall,
     ) -> Result<(), ResolveError> {
         let mut transaction = self.pool.begin().await?;

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, PgConnection, PgPool,
+    ConnectOptions as _, PgConnection,
     postgres::{PgConnectOptions, PgDatabaseError, PgSeverity},
 };
 
@@ -39,16 +39,40 @@ const VANISHED: [(&str, &str); 4] = [
 /// that is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Refuses a server that would forget what it confirms.
-pub(super) async fn refuse_unsafe(pool: &PgPool) -> Result<(), StoreError> {
-    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let value: String =
-            sqlx::query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(pool).await?;
-        if value == "off" {
-            return Err(StoreError::Unsafe { setting, value });
+/// What a commit promises on a session, as the server, the database and the role have it.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Promises {
+    pub(super) fsync: String,
+    pub(super) full_page_writes: String,
+    pub(super) synchronous_commit: String,
+}
+
+impl Promises {
+    /// Reads them on this session: `ALTER ROLE` and `ALTER DATABASE` count for it.
+    pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let asked = sqlx::query_as(
+            "SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes, \
+             current_setting('synchronous_commit') AS synchronous_commit",
+        );
+        watched(asked.fetch_one(connection)).await
+    }
+
+    /// Refuses a server that would forget what it confirms: after a crash, or, where a commit does not wait for its replica
+    /// (`local`) or for the replica's disk (`remote_write`), at a failover. These two are refused without a replica too: one
+    /// may be added while the node runs.
+    pub(super) fn kept(self) -> Result<(), StoreError> {
+        let Self { fsync, full_page_writes, synchronous_commit } = self;
+        let weak = |value: &str| matches!(value, "off" | "local" | "remote_write");
+        let settings = [
+            ("fsync", fsync == "off", fsync),
+            ("full_page_writes", full_page_writes == "off", full_page_writes),
+            ("synchronous_commit", weak(&synchronous_commit), synchronous_commit),
+        ];
+        match settings.into_iter().find(|(_, weak, _)| *weak) {
+            Some((setting, _, value)) => Err(StoreError::Unsafe { setting, value }),
+            None => Ok(()),
         }
     }
-    Ok(())
 }
 
 /// A writer's connection.
@@ -71,13 +95,21 @@ pub(super) async fn watched<T>(
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
 
+/// The same for a read of several statements. What could not be read in that time will not be read soon either.
+pub(super) async fn watched_read<T>(
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let silent = || sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(SILENCE, asked).await.unwrap_or_else(|_| Err(silent().into()))
+}
+
 /// Whether a row stands in the way that was not seen before (23505).
 pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// What a failed statement of a writer means. Only an ordinary error ends a statement for certain without effect: a
-/// backend that was ended may have committed before.
+/// backend that was ended (57P01 to 57P03 are fatal, not ordinary) may have committed before.
 pub(super) fn classify(error: sqlx::Error) -> Fault {
     let Some(refused) =
         error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
@@ -87,12 +119,89 @@ pub(super) fn classify(error: sqlx::Error) -> Fault {
             _ => Fault::Unknown(error),
         };
     };
-    let code = refused.code().to_owned();
-    let class = code.get(..2).unwrap_or_default();
-    match (refused.severity(), class, code.as_str()) {
-        (PgSeverity::Error, "22" | "23", _) | (PgSeverity::Error, _, "55P03") => Fault::Bad(error),
-        (PgSeverity::Error, _, "40P01" | "40001") => Fault::Repeat(error),
-        (PgSeverity::Error, "08" | "53" | "57", _) => Fault::Down(error),
-        _ => Fault::Unknown(error),
+    let ordinary = refused.severity() == PgSeverity::Error;
+    match meaning(ordinary, refused.code()) {
+        Meaning::Bad => Fault::Bad(error),
+        Meaning::Repeat => Fault::Repeat(error),
+        Meaning::Down => Fault::Down(error),
+        Meaning::Unknown => Fault::Unknown(error),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Bad,
+    Repeat,
+    Down,
+    Unknown,
+}
+
+/// The meaning of an SQLSTATE.
+fn meaning(ordinary: bool, code: &str) -> Meaning {
+    if !ordinary {
+        return Meaning::Unknown;
+    }
+    match (code.get(..2).unwrap_or_default(), code) {
+        // data, constraints, one row twice in an upsert, a lock that could not be had: one record's fault
+        ("22" | "23", _) | (_, "21000" | "55P03") => Meaning::Bad,
+        // a deadlock, or a serialisation failure where the database's default is stricter than READ COMMITTED
+        (_, "40P01" | "40001") => Meaning::Repeat,
+        // a server that takes no writes, such as a standby: it wrote nothing, and another may stand at its address by now
+        (_, "25006") | ("08" | "53" | "57", _) => Meaning::Down,
+        _ => Meaning::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sqlstate_means_one_thing() {
+        for (code, expected) in [
+            ("22001", Meaning::Bad),
+            ("23514", Meaning::Bad),
+            ("21000", Meaning::Bad),
+            ("55P03", Meaning::Bad),
+            ("40P01", Meaning::Repeat),
+            ("40001", Meaning::Repeat),
+            ("25006", Meaning::Down),
+            ("53100", Meaning::Down),
+            ("57014", Meaning::Down),
+            ("08006", Meaning::Down),
+            ("42P01", Meaning::Unknown),
+            ("25P02", Meaning::Unknown),
+            ("XX000", Meaning::Unknown),
+        ] {
+            assert_eq!(meaning(true, code), expected, "{code}");
+            assert_eq!(meaning(false, code), Meaning::Unknown, "{code}, and the backend ended");
+        }
+        for code in ["57P01", "57P02", "57P03"] {
+            assert_eq!(meaning(false, code), Meaning::Unknown, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_commit_that_waits_for_too_little_is_refused() {
+        let of = |fsync: &str, pages: &str, commit: &str| {
+            let promises = Promises {
+                fsync: fsync.to_owned(),
+                full_page_writes: pages.to_owned(),
+                synchronous_commit: commit.to_owned(),
+            };
+            promises.kept().err().map(|error| error.to_string())
+        };
+        assert_eq!(of("on", "on", "on"), None);
+        assert_eq!(of("on", "on", "remote_apply"), None);
+        for (fsync, pages, commit, named) in [
+            ("off", "on", "on", "fsync = off"),
+            ("on", "off", "on", "full_page_writes = off"),
+            ("on", "on", "off", "synchronous_commit = off"),
+            ("on", "on", "local", "synchronous_commit = local"),
+            ("on", "on", "remote_write", "synchronous_commit = remote_write"),
+        ] {
+            let refused = of(fsync, pages, commit).expect("unsafe");
+            assert!(refused.contains(named), "{refused}");
+        }
     }
 }

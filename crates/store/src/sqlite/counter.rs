@@ -15,7 +15,16 @@ macro_rules! within {
     }};
 }
 
-terminal_queries!(SqliteStore, readers, Sqlite, SqliteConnection, within, "");
+// One connection writes, and no terminal is ever deleted: the numbers grow, and no two changes share one.
+terminal_queries!(
+    SqliteStore,
+    readers,
+    Sqlite,
+    SqliteConnection,
+    within,
+    "",
+    "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)"
+);
 settlement_queries!(
     SqliteStore,
     readers,
@@ -23,6 +32,12 @@ settlement_queries!(
     SqliteConnection,
     within,
     "",
+    "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)",
     "day d CROSS JOIN txn t WHERE d.day >= $1 AND t.day = d.day"
 );
-fetch_queries!(SqliteStore, SqliteConnection, within);
+fetch_queries!(
+    SqliteStore,
+    SqliteConnection,
+    within,
+    "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)"
+);

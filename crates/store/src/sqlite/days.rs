@@ -5,12 +5,17 @@ use switch_core::{CaseKind, Day, NoteKind, RowState, Wall};
 
 use super::SqliteStore;
 use crate::{
-    Calendar, DaysKept, StoreError,
+    Calendar, DayClock, DaySetError, DaySetting, DaysKept, StoreError,
+    day_setting::{self, may_set},
     days::{Current, Kalends, plan},
 };
 
 const CURRENT: &str =
     "SELECT m.day, d.former, d.opened FROM meta m LEFT JOIN day d ON d.day = m.day";
+
+/// The node of the process that serves this file ($1), where its binary is older than version $2.
+const OLD_NODE: &str =
+    "SELECT name FROM node WHERE host = $1 AND (reads_beat <> beat OR reads < $2) LIMIT 1";
 
 /// Rows deleted at once, so that no batch waits long.
 const DELETE_AT_ONCE: u64 = 2_000;
@@ -31,14 +36,15 @@ const OPEN: &str = "SELECT EXISTS (SELECT 1 FROM obligation WHERE day = $1 AND s
 
 impl SqliteStore {
     /// Reads the current day, and whether the former one's identities still hold.
-    pub(crate) async fn refresh_horizon(&self, now: Wall) -> Result<(), StoreError> {
+    pub(crate) async fn refresh_horizon(&self, clock: DayClock) -> Result<(), StoreError> {
         let current: Current = sqlx::query_as(CURRENT).fetch_one(&self.readers).await?;
-        self.horizon.set(current.horizon(self.config.day.overlap, now)?);
+        self.horizon.set(current.judged(&self.config.day, clock)?);
         Ok(())
     }
 
-    pub(crate) async fn keep_days(&self, now: Wall) -> Result<DaysKept, StoreError> {
+    pub(crate) async fn keep_days(&self, clock: DayClock) -> Result<DaysKept, StoreError> {
         let config = &self.config.day;
+        let now = clock.now;
         let current: Current = sqlx::query_as(CURRENT).fetch_one(&self.readers).await?;
         let current = Day(current.day.ok_or(StoreError::NoDay)?);
         let days: Vec<Kalends> =
@@ -46,12 +52,13 @@ impl SqliteStore {
                 .fetch_all(&self.readers)
                 .await?;
         let due = Calendar::new(config)?.day_at(now);
-        let plan = plan(config, (current, due), &days, now);
-        let mut kept = DaysKept::default();
+        let plan = plan(config, (current, due), &days, clock);
+        let mut kept = DaysKept::at(current, due, clock);
         if let Some(to) = plan.cut_over {
             let mut turn = self.writer.begin().await?;
             let done = cut_over(turn.connection(), current, to, now).await;
             turn.settle(done).await?;
+            kept.days = Some((to, due));
             kept.cut_over_to = Some(to);
         }
         for (day, next) in plan.close {
@@ -66,8 +73,27 @@ impl SqliteStore {
                 kept.held.push(day);
             }
         }
-        self.refresh_horizon(now).await?;
+        self.refresh_horizon(clock).await?;
         Ok(kept)
+    }
+
+    pub(crate) async fn set_day(&self, setting: DaySetting, now: Wall) -> Result<Day, DaySetError> {
+        if let Some(host) = self.served_by()?
+            && let Some(name) = sqlx::query_scalar(OLD_NODE)
+                .bind(host)
+                .bind(day_setting::FOLLOWS)
+                .fetch_optional(&self.readers)
+                .await?
+        {
+            return Err(DaySetError::OldNode { name });
+        }
+        let mut turn = self.writer.begin().await.map_err(StoreError::from)?;
+        // Nothing was written yet: the transaction is given up with its turn.
+        let current = sqlx::query_as(CURRENT).fetch_one(turn.connection()).await?;
+        let former = may_set(&self.config.day, current, setting.day, now)?;
+        let done = set(turn.connection(), former, setting, now).await;
+        turn.settle(done).await.map_err(StoreError::from)?;
+        Ok(former)
     }
 
     /// Deletes a day with all that belongs to it, a little at a time, unless something of it is open.
@@ -103,17 +129,43 @@ async fn cut_over(
     to: Day,
     now: Wall,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO day (day, former, opened, number) SELECT ?, ?, ?, next FROM number WHERE true \
-         ON CONFLICT (day) DO NOTHING",
-    )
-    .bind(to.0)
-    .bind(from.0)
-    .bind(now.0)
-    .execute(&mut *connection)
-    .await?;
+    sqlx::query("INSERT INTO day (day) VALUES ($1) ON CONFLICT (day) DO NOTHING")
+        .bind(to.0)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(day_setting::OPEN)
+        .bind(to.0)
+        .bind(from.0)
+        .bind(now.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("UPDATE meta SET day = ?").bind(to.0).execute(&mut *connection).await?;
     sqlx::query("UPDATE fence SET day = ?").bind(to.0).execute(connection).await?;
+    Ok(())
+}
+
+/// As a cut-over, to any day: what a wrong clock wrote of days is cleared first.
+async fn set(
+    connection: &mut SqliteConnection,
+    former: Day,
+    setting: DaySetting,
+    now: Wall,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(day_setting::CLAMP)
+        .bind(now.0)
+        .bind(setting.day.0)
+        .execute(&mut *connection)
+        .await?;
+    cut_over(connection, former, setting.day, now).await?;
+    sqlx::query(day_setting::BATCHES).bind(setting.day.0).execute(&mut *connection).await?;
+    sqlx::query(day_setting::SAID)
+        .bind(now.0)
+        .bind(former.0)
+        .bind(setting.day.0)
+        .bind(setting.by)
+        .bind(setting.reason)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The embedded back end: one file, one writing connection, one process.
 
 mod batch;
+mod card_key;
 mod checkpoint;
 mod claims;
 mod counter;
@@ -22,7 +23,7 @@ use std::{
 };
 
 use sqlx::{
-    SqliteConnection, SqlitePool,
+    ConnectOptions as _, SqliteConnection, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -55,6 +56,8 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
+            // the text of a statement is nothing for a warning
+            .log_slow_statements(log::LevelFilter::Debug, Duration::from_secs(1))
             .foreign_keys(false);
         let path = options.get_filename().to_path_buf();
         if config.url.contains(":memory:") || path.as_os_str().is_empty() {
@@ -66,6 +69,7 @@ impl SqliteStore {
         checkpoint::start(&thread, &writer, options.clone());
         let readers = SqlitePoolOptions::new()
             .max_connections(config.connections.max(1))
+            .acquire_slow_level(log::LevelFilter::Debug)
             .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
             .await?;
         Ok(Self {
@@ -88,7 +92,11 @@ impl SqliteStore {
         let mut turn = self.writer.connected().await?;
         let tables = tables(turn.connection()).await?;
         schema::not_too_new(&MIGRATOR, min_version(turn.connection(), tables).await?)?;
-        Ok(schema::tolerant(&MIGRATOR).run_direct(None, turn.connection(), false).await?)
+        // Another process may migrate at the same time.
+        sqlx::query("PRAGMA busy_timeout = 5000").execute(turn.connection()).await?;
+        let done = schema::tolerant(&MIGRATOR).run_direct(None, turn.connection(), false).await;
+        sqlx::query(session::AT_ONCE).execute(turn.connection()).await?;
+        Ok(done?)
     }
 
     pub(crate) async fn check_version(&self) -> Result<(), StoreError> {

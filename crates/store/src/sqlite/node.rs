@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
+    io::{self, ErrorKind, Read as _, Seek as _, Write as _},
     path::PathBuf,
     sync::PoisonError,
     time::Instant,
@@ -19,20 +19,26 @@ use crate::{
     calendar::Calendar,
     days,
     image::{count, long},
-    node::{BEAT, BeatColumns, TakenOver},
-    numbers, recovery,
+    node::{BEAT, BEATS, BeatColumns, READS, TakenOver},
+    numbers::{self, Open},
+    recovery,
 };
 
 impl SqliteStore {
-    /// The file lock beside the database is the lease; it dies with the process.
-    fn lock_file(&self, name: &str, host: &str) -> Result<(), StoreError> {
+    /// The file beside the database whose lock is the lease; it dies with the process.
+    fn lock_path(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(".lock");
-        let path = PathBuf::from(path);
+        PathBuf::from(path)
+    }
+
+    fn lock_file(&self, host: &str) -> Result<(), StoreError> {
+        let path = self.lock_path();
         let failed = |source| StoreError::File { path: path.clone(), source };
+        let in_use = |host| StoreError::InUse { path: self.path.clone(), host };
         let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
-            return Err(StoreError::Leased { name: name.to_owned(), host: host.to_owned() });
+            return Err(in_use("this process".to_owned()));
         }
         let mut file = File::options()
             .read(true)
@@ -43,11 +49,7 @@ impl SqliteStore {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut host = String::new();
-                file.read_to_string(&mut host).map_err(failed)?;
-                return Err(StoreError::Leased { name: name.to_owned(), host });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(owner(file).map_err(failed)?)),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         file.set_len(0).map_err(failed)?;
@@ -57,6 +59,22 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// The process that serves this database, this one or another; none where it is not served.
+    pub(super) fn served_by(&self) -> Result<Option<String>, StoreError> {
+        let path = self.lock_path();
+        let failed = |source| StoreError::File { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => owner(file).map(Some).map_err(failed),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
     pub(crate) async fn lease(
         &self,
         name: &str,
@@ -64,7 +82,7 @@ impl SqliteStore {
         now: Wall,
     ) -> Result<Lease, StoreError> {
         let calendar = Calendar::new(&self.config.day)?;
-        self.lock_file(name, host)?;
+        self.lock_file(host)?;
         let mut turn = self.writer.begin().await?;
         let connection = turn.connection();
         let kept: days::Kept = sqlx::query_as("SELECT zone, cutover, day FROM meta")
@@ -74,7 +92,7 @@ impl SqliteStore {
         let day = kept.day.map_or_else(|| calendar.day_at(now), Day);
         let done = self.begin_life(connection, (name, host), day, now).await;
         let lease = turn.settle(done).await?;
-        self.refresh_horizon(now).await?;
+        self.refresh_horizon(now.into()).await?;
         self.bound.begin(lease.node);
         Ok(lease)
     }
@@ -101,11 +119,13 @@ impl SqliteStore {
         .execute(&mut *connection)
         .await?;
         let node: i32 = sqlx::query_scalar(
-            "INSERT INTO node (name, host, lowest_open) SELECT ?, ?, next FROM number WHERE true \
-             ON CONFLICT (name) DO UPDATE SET host = excluded.host, taken_by = NULL, taken_epoch = NULL RETURNING node",
+            "INSERT INTO node (name, host, lowest_open, reads) SELECT ?, ?, next, ? FROM number WHERE true \
+             ON CONFLICT (name) DO UPDATE SET host = excluded.host, taken_by = NULL, taken_epoch = NULL, \
+             reads = excluded.reads, reads_beat = beat RETURNING node",
         )
         .bind(name.to_owned())
         .bind(host.to_owned())
+        .bind(READS)
         .fetch_one(&mut *connection)
         .await?;
         for lane in Lane::ALL {
@@ -154,6 +174,7 @@ impl SqliteStore {
             .bind(self.bound.allow(Instant::now(), lowest_open).map(|id| long(id.0)))
             .bind(lease.node.0)
             .bind(lease.epoch.0)
+            .bind(READS)
             .execute(turn.connection())
             .await;
         if turn.settle(done).await?.rows_affected() == 1 {
@@ -164,12 +185,7 @@ impl SqliteStore {
     }
 
     pub(crate) async fn beats(&self) -> Result<Vec<Beat>, StoreError> {
-        let rows: Vec<BeatColumns> = sqlx::query_as(
-            "SELECT n.node, n.name, n.host, n.beat, n.lowest_open, f.epoch, n.taken_by, n.taken_epoch \
-             FROM node n JOIN fence f ON f.node = n.node AND f.lane = 1 ORDER BY n.node",
-        )
-        .fetch_all(&self.readers)
-        .await?;
+        let rows: Vec<BeatColumns> = sqlx::query_as(BEATS).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().map(Beat::of_columns).collect())
     }
 
@@ -235,9 +251,15 @@ impl SqliteStore {
         let (first, wanted) = (count(next), u64::from(wanted));
         numbers::after(first, wanted)?;
         self.bound.drawn(Instant::now(), first, first + wanted);
-        let open: Vec<u64> = open.into_iter().map(count).collect();
-        Ok(numbers::block(first, wanted, &open))
+        Ok(numbers::block(first, wanted, open))
     }
+}
+
+/// Who locked the file, as it wrote there.
+fn owner(mut file: File) -> io::Result<String> {
+    let mut host = String::new();
+    file.read_to_string(&mut host)?;
+    Ok(host)
 }
 
 /// Still to be conducted: owed or marked.
@@ -255,14 +277,14 @@ fn is_open(obligation: &Obligation) -> bool {
 async fn draw(
     connection: &mut SqliteConnection,
     wanted: u32,
-) -> Result<(i64, Vec<i64>), sqlx::Error> {
+) -> Result<(i64, Vec<Open>), sqlx::Error> {
     let next: i64 = sqlx::query_scalar("UPDATE number SET next = next + ? RETURNING next - ?")
         .bind(wanted)
         .bind(wanted)
         .fetch_one(&mut *connection)
         .await?;
     let [from, to, again, last] = numbers::ranges(next, wanted);
-    let open = sqlx::query_scalar(numbers::OPEN)
+    let open = sqlx::query_as(numbers::OPEN)
         .bind(from)
         .bind(to)
         .bind(again)

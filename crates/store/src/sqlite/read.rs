@@ -39,7 +39,7 @@ static PLACES: LazyLock<Vec<String>> = LazyLock::new(|| {
 static ANY_DAY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {FOUND} FROM day d CROSS JOIN txn t ON t.day = d.day AND t.key = ? \
-         {BESIDE} ORDER BY d.day DESC LIMIT 1"
+         {BESIDE} ORDER BY t.id DESC LIMIT 1"
     )
 });
 static BY_ID: LazyLock<String> =

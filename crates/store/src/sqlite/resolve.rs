@@ -13,7 +13,7 @@ impl SqliteStore {
         &self,
         id: TxnId,
         found: Option<&Found>,
-        how: Resolution,
+        how: (Resolution, &str),
         now: Wall,
     ) -> Result<(), ResolveError> {
         let mut turn = self.writer.begin().await.map_err(StoreError::from)?;

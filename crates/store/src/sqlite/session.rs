@@ -3,9 +3,13 @@
 //! A batch that is ready while the other lane's batch already waits for its turn leaves its transaction open for it: one
 //! commit, and one wait for the disk, then serves both.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -119,30 +123,90 @@ impl Slot {
     async fn connect(&self, held: &mut Held) -> Result<(), sqlx::Error> {
         if held.connection.is_none() {
             held.company.clear();
-            held.connection = Some(self.options.connect().await?);
+            let mut connection = self.options.connect().await?;
+            sqlx::query(AT_ONCE).execute(&mut connection).await?;
+            held.connection = Some(connection);
         }
         Ok(())
     }
 
     /// One's turn with a transaction begun that no other process's writing can disturb.
     pub(crate) async fn begin(&self) -> Result<Turn, Fault> {
-        let mut turn = self.connected().await.map_err(Fault::Down)?;
-        turn.open = true;
-        turn.guard.run(BEGIN).await.map_err(classify)?;
-        Ok(turn)
+        let patience = Patience::new();
+        loop {
+            let mut turn = self.connected().await.map_err(Fault::Down)?;
+            match turn.guard.run(BEGIN).await {
+                Ok(()) => {
+                    turn.open = true;
+                    return Ok(turn);
+                }
+                Err(error) => {
+                    drop(turn);
+                    patience.wait(error).await?;
+                }
+            }
+        }
     }
 
     /// One's turn to write a batch, in a transaction of its own or in one that another batch left open.
     pub(super) async fn begin_batch(&self) -> Result<BatchTurn, Fault> {
-        let waits = Waits::new(&self.batches);
-        let mut guard = Arc::clone(&self.held).lock_owned().await;
-        drop(waits);
-        self.connect(&mut guard).await.map_err(Fault::Down)?;
-        let joined = !guard.company.is_empty();
-        let mut turn = Turn { guard, open: true };
-        let begin = if joined { "SAVEPOINT batch" } else { BEGIN };
-        turn.guard.run(begin).await.map_err(classify)?;
-        Ok(BatchTurn { turn, slot: self.clone(), joined })
+        let patience = Patience::new();
+        loop {
+            let waits = Waits::new(&self.batches);
+            let mut guard = Arc::clone(&self.held).lock_owned().await;
+            drop(waits);
+            self.connect(&mut guard).await.map_err(Fault::Down)?;
+            let joined = !guard.company.is_empty();
+            if joined {
+                let mut turn = Turn { guard, open: true };
+                turn.guard.run("SAVEPOINT batch").await.map_err(classify)?;
+                return Ok(BatchTurn { turn, slot: self.clone(), joined });
+            }
+            match guard.run(BEGIN).await {
+                Ok(()) => {
+                    let turn = Turn { guard, open: true };
+                    return Ok(BatchTurn { turn, slot: self.clone(), joined });
+                }
+                Err(error) => {
+                    drop(guard);
+                    patience.wait(error).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Statements on the writing connection fail at once where another process has the file: the wait for it is here, so that
+/// nobody waits behind somebody who waits.
+pub(super) const AT_ONCE: &str = "PRAGMA busy_timeout = 0";
+/// So long a transaction waits for another process before the store counts as down (M15).
+pub(crate) const LOCKED: Duration = Duration::from_secs(3);
+/// The file is tried so often meanwhile.
+const TRY_EVERY: Duration = Duration::from_millis(10);
+
+/// The wait of one transaction for another process that has the file.
+struct Patience {
+    since: Instant,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { since: Instant::now() }
+    }
+
+    /// Waits a moment before the next try, if the file is locked and was not for too long.
+    async fn wait(&self, error: sqlx::Error) -> Result<(), Fault> {
+        match classify(error) {
+            Fault::Repeat(_) if self.since.elapsed() < LOCKED => {
+                tokio::time::sleep(TRY_EVERY).await;
+                Ok(())
+            }
+            Fault::Repeat(_) => Err(Fault::Down(sqlx::Error::Io(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the database file is locked by another process",
+            )))),
+            other => Err(other),
+        }
     }
 }
 
@@ -304,7 +368,7 @@ impl From<Fault> for StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::Future, time::Duration};
+    use std::future::Future;
 
     use tempfile::TempDir;
     use tokio::task::JoinHandle;

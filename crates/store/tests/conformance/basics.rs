@@ -39,7 +39,14 @@ async fn rows_are_written_and_read(home: &Home) {
     assert_eq!((obligation.status, obligation.attempts), (ObligationStatus::Owed, 0));
     assert_eq!(obligation.owner, node.lease.node);
 
-    let progress = Progress { id: TxnId(2), key: silent.key, attempts: 3, parked: true, at: NOON };
+    let progress = Progress {
+        id: TxnId(2),
+        key: silent.key,
+        attempts: 3,
+        parked: true,
+        answered: None,
+        at: NOON,
+    };
     assert!(is_applied(&node.write(Record::Progress(progress)).await));
     let case = Case { id: TxnId(2), kind: CaseKind::ReversalUnanswered, at: NOON };
     assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));

@@ -51,7 +51,7 @@ fn later(seconds: u64) -> Wall {
     NOON.plus(Duration::from_secs(seconds))
 }
 
-fn brought(terminal: u8, number: u32) -> Opening {
+pub(crate) fn brought(terminal: u8, number: u32) -> Opening {
     Opening { place: place(terminal), number, at: NOON }
 }
 

@@ -169,7 +169,13 @@ async fn a_claim_that_stood_is_given_back(home: &Home) {
     // The void is reversed: with the confirmation its original stands again.
     let mut undone = Row { version: 2, change: 50, state: RowState::Undone, ..done.row };
     let owed = |status| {
-        Some(ObligationWrite { status, cause: ObligationCause::Asked, at: NOON, due: NOON })
+        Some(ObligationWrite {
+            status,
+            cause: ObligationCause::Asked,
+            at: NOON,
+            due: NOON,
+            said: None,
+        })
     };
     let (note, case) = (None, None);
     let obligation = owed(ObligationStatus::Owed);
@@ -242,7 +248,7 @@ async fn a_day_with_an_open_claim_is_kept(home: &Home) {
     node.keep_days(NOON.plus(hours(11))).await;
     node.keep_days(NOON.plus(hours(14))).await;
     let late = NOON.plus(hours(24 * (u64::from(DayConfig::default().keep_days) + 1) + 11));
-    assert!(node.keep_days(late).await.cut_over_to.is_some());
+    assert!(node.pass_days(NOON.plus(hours(14)), late).await.cut_over_to.is_some());
     assert_eq!(node.keep_days(late).await.held, [TODAY], "an open claim");
     assert!(is_applied(&node.write(change(done)).await));
     assert_eq!(node.keep_days(late).await.dropped, [TODAY]);
@@ -270,7 +276,7 @@ async fn a_person_resolves_what_is_disputed(home: &Home) {
         let id = u64::from(stan);
         let original = sale(&mut node, stan, id).await;
         let row = disputed(&mut node, &original, stan + 10, id + 10).await;
-        node.store.resolve(row.id, how, later).await.expect("resolved");
+        node.store.resolve(row.id, how, "", later).await.expect("resolved");
         let now = found(&node, row.key).await;
         assert_eq!((now.row.state, now.row.version), (state, 2), "{how:?}");
         let original = found(&node, original.key).await.row;
@@ -280,7 +286,7 @@ async fn a_person_resolves_what_is_disputed(home: &Home) {
         let notes = node.store.notes(row.id).await.expect("reads");
         assert_eq!(notes.last().map(|note| note.detail.as_str()), Some(how.name()));
         // Once: and whoever conducts it finds that it moved.
-        let again = node.store.resolve(row.id, how, later).await;
+        let again = node.store.resolve(row.id, how, "", later).await;
         assert!(matches!(again, Err(ResolveError::NotOpen(_))), "{again:?}");
         let stale = Row { version: 2, change: 99, ..row };
         let stale = Change { row: stale, obligation: None, note: None, case: None, claim: None };
@@ -289,27 +295,27 @@ async fn a_person_resolves_what_is_disputed(home: &Home) {
     // That it was seen is no word on what waits for one; what was refused, and taken after all, takes its part again.
     let original = sale(&mut node, 3, 3).await;
     let row = disputed(&mut node, &original, 13, 13).await;
-    let seen = node.store.resolve(row.id, Resolution::Seen, later).await;
+    let seen = node.store.resolve(row.id, Resolution::Seen, "", later).await;
     assert!(matches!(seen, Err(ResolveError::WantsWord(_))), "{seen:?}");
     assert!(found(&node, original.key).await.row.claiming.is_some());
-    node.store.resolve(row.id, Resolution::Refused, later).await.expect("resolved");
+    node.store.resolve(row.id, Resolution::Refused, "", later).await.expect("resolved");
     let case = Case { id: row.id, kind: CaseKind::AdviceApprovedLate, at: NOON };
     assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));
-    node.store.resolve(row.id, Resolution::Delivered, later).await.expect("resolved");
+    node.store.resolve(row.id, Resolution::Delivered, "", later).await.expect("resolved");
     assert_eq!(found(&node, row.key).await.row.state, RowState::Approved);
     assert_eq!(found(&node, original.key).await.row.claimed, 300);
     // Of a sale nothing can be said but that it was seen, and what cannot be said changes nothing.
     let original = sale(&mut node, 5, 5).await;
     let case = Case { id: original.id, kind: CaseKind::DeliveryUnknown, at: NOON };
     assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));
-    let refused = node.store.resolve(original.id, Resolution::Delivered, later).await;
+    let refused = node.store.resolve(original.id, Resolution::Delivered, "", later).await;
     assert!(matches!(refused, Err(ResolveError::NotWaiting(..))), "{refused:?}");
     assert_eq!(node.store.open_cases().await.expect("reads"), 1);
-    node.store.resolve(original.id, Resolution::Seen, later).await.expect("resolved");
-    let unknown = node.store.resolve(TxnId(999), Resolution::Delivered, later).await;
+    node.store.resolve(original.id, Resolution::Seen, "", later).await.expect("resolved");
+    let unknown = node.store.resolve(TxnId(999), Resolution::Delivered, "", later).await;
     assert!(matches!(unknown, Err(ResolveError::Unknown(_))), "{unknown:?}");
     // A line of a batch that is no transaction here.
     let case = Case { id: TxnId(999), kind: CaseKind::DeliveryUnknown, at: NOON };
     assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));
-    node.store.resolve(TxnId(999), Resolution::Seen, later).await.expect("resolved");
+    node.store.resolve(TxnId(999), Resolution::Seen, "", later).await.expect("resolved");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::DayConfig;
+use store::{DayClock, DayConfig, DayDoubt};
 use switch_core::{
     Case, CaseKind, Commit, Day, Note, NoteKind, ObligationStatus, Persisted, Record, RowState,
     Wall,
@@ -19,6 +19,7 @@ both! {
     nothing_is_lost_when_the_day_is_cut_over_under_load,
     a_delivery_that_stays_unknown_becomes_a_case,
     an_old_day_is_dropped_unless_something_is_open,
+    a_wrong_clock_moves_no_day_and_lets_no_identity_expire,
 }
 
 fn tomorrow() -> Day {
@@ -178,7 +179,7 @@ async fn an_old_day_is_dropped_unless_something_is_open(home: &Home) {
     node.keep_days(cutover()).await;
     node.keep_days(cutover().plus(hours(3))).await;
     let late = cutover().plus(hours(24 * (keep + 1)));
-    assert!(node.keep_days(late).await.cut_over_to.is_some());
+    assert!(node.pass_days(cutover(), late).await.cut_over_to.is_some());
     assert_eq!(node.keep_days(late).await.held, [TODAY], "an owed reversal");
 
     let mut confirmed = timed_out(&row, TODAY);
@@ -195,5 +196,29 @@ async fn an_old_day_is_dropped_unless_something_is_open(home: &Home) {
     assert!(!node.store.days().await.expect("reads").contains(&TODAY));
     assert_eq!(home.count("SELECT count(*) FROM obligation").await, 0);
     assert_eq!(home.count("SELECT count(*) FROM cases").await, 0);
+    node.stop().await;
+}
+
+async fn a_wrong_clock_moves_no_day_and_lets_no_identity_expire(home: &Home) {
+    let mut node = Node::start(home, "a").await;
+    assert!(is_applied(&node.write(insert(&intent(&node.lease, 1, 1, 1))).await));
+    node.keep_days(cutover()).await;
+    let far = node.keep_days(NOON.plus(hours(24 * 400))).await;
+    assert_eq!((far.cut_over_to, far.doubt), (None, Some(DayDoubt::TooFar)));
+    assert_eq!(far.days.map(|(current, _)| current), Some(tomorrow()));
+    assert_eq!((far.dropped, far.held, far.delivery_unknown), (vec![], vec![], 0));
+    let copy = node.write(insert(&intent(&node.lease, 1, 1, 2))).await;
+    assert_eq!(lost(copy).expect("it still holds").row.id.0, 1);
+
+    let next = cutover().plus(hours(24));
+    let clock = DayClock { now: next, confirmed: false };
+    let jumped = node.store.keep_days(clock).await.expect("keeps");
+    assert_eq!((jumped.cut_over_to, jumped.doubt), (None, Some(DayDoubt::Unconfirmed)));
+    let copy = node.write(insert(&intent(&node.lease, 1, 1, 3))).await;
+    assert_eq!(lost(copy).expect("it still holds").row.id.0, 1);
+    let behind = node.keep_days(Wall(NOON.0 - 48 * 3_600_000_000)).await;
+    assert_eq!((behind.cut_over_to, behind.doubt), (None, Some(DayDoubt::Behind)));
+    let good = node.keep_days(next).await;
+    assert_eq!((good.cut_over_to, good.doubt), (Some(Day(TODAY.0 + 2)), None));
     node.stop().await;
 }

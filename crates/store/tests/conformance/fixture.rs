@@ -79,6 +79,43 @@ impl Home {
         }
     }
 
+    /// Changes a setting of this database on the server, for sessions that begin from now on.
+    pub(crate) async fn set(&self, setting: &str, value: &str) {
+        let database = self.url.rsplit('/').next().expect("a name");
+        let statement = format!("ALTER DATABASE {database} SET {setting} = {value}");
+        let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+        // where it would be read-only itself
+        sqlx::query("SET default_transaction_read_only = off")
+            .execute(&mut connection)
+            .await
+            .expect("may write");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("set");
+    }
+
+    /// Ends all other sessions of this database, and waits until they are gone.
+    pub(crate) async fn cut_sessions(&self) {
+        const OTHERS: &str = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+             AND backend_type = 'client backend'";
+        let begun = Clock::now();
+        let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+        let end = format!("SELECT count(pg_terminate_backend(pid)) {OTHERS}");
+        let count = format!("SELECT count(*) {OTHERS}");
+        let _: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(end))
+            .fetch_one(&mut connection)
+            .await
+            .expect("ends them");
+        loop {
+            let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count.clone()))
+                .fetch_one(&mut connection)
+                .await
+                .expect("counts");
+            // A session counts as idle a little after its last statement.
+            if left == 0 && begun.elapsed() > Duration::from_millis(50) {
+                return;
+            }
+        }
+    }
+
     pub(crate) fn config(&self) -> StoreConfig {
         StoreConfig { day: DayConfig::default(), ..StoreConfig::new(self.url.clone()) }
     }
@@ -182,6 +219,16 @@ impl Node {
         self.store.keep_days(now).await.expect("keeps the days")
     }
 
+    /// The last step of many, none of which goes further than a clock is trusted.
+    pub(crate) async fn pass_days(&self, from: Wall, to: Wall) -> DaysKept {
+        let mut now = from;
+        while to > now.plus(hours(9 * 24)) {
+            now = now.plus(hours(9 * 24));
+            self.keep_days(now).await;
+        }
+        self.keep_days(to).await
+    }
+
     /// Ends the node in order; its lease stays until the store is dropped.
     pub(crate) async fn stop(self) {
         self.intents.finish().await;
@@ -268,6 +315,7 @@ pub(crate) fn timed_out(row: &Row, day: Day) -> Change {
         cause: ObligationCause::Silence,
         at,
         due: at,
+        said: None,
     };
     Change { row, obligation: Some(obligation), note: Some(note), case: None, claim: None }
 }
@@ -290,5 +338,14 @@ pub(crate) fn lost(result: Persisted) -> Option<Found> {
         other @ (Persisted::Applied(_) | Persisted::Failed | Persisted::Unknown) => {
             panic!("expected a lost race, got {other:?}")
         }
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    let end = Clock::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Clock::now() < end, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

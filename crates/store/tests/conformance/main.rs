@@ -20,11 +20,17 @@ macro_rules! both {
     };
 }
 
+mod access;
 mod basics;
 mod batches;
+mod card_key;
 mod claims;
+mod day_setting;
 mod days;
+mod denied;
+mod failover;
 mod fixture;
+mod locked;
 mod nodes;
 mod people;
 mod proxy;

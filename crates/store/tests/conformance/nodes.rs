@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use store::{Estate, StoreError};
+use store::{Estate, READS, Store, StoreError};
 use switch_core::{Epoch, ObligationStatus, TxnId};
 
 use crate::fixture::{
@@ -13,6 +13,7 @@ both! {
     a_node_has_one_process,
     a_raised_fence_stops_the_writer,
     a_beat_after_the_fence_was_raised_fails,
+    a_node_says_what_its_binary_reads,
     numbers_are_drawn_once,
     what_a_life_left_is_recovered_in_chunks,
 }
@@ -22,8 +23,18 @@ async fn a_node_has_one_process(home: &Home) {
     let lease = first.lease("a", "host one", NOON).await.expect("free");
     let second = home.open().await;
     let refused = second.lease("a", "host two", NOON).await.expect_err("taken");
-    assert!(matches!(&refused, StoreError::Leased { host, .. } if host == "host one"), "{refused}");
-    assert!(refused.to_string().contains("host one"), "{refused}");
+    let words = match &refused {
+        StoreError::Leased { .. } => {
+            "node.id \"a\" is in use by host one: one process a node".into()
+        }
+        StoreError::InUse { path, .. } => {
+            let path = path.display();
+            format!("store.url: {path} is in use by host one: one process a file")
+        }
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused.to_string(), words);
+    assert_eq!(matches!(refused, StoreError::InUse { .. }), home.url.starts_with("sqlite"));
     drop(first);
     let again = second.lease("a", "host two", NOON).await.expect("it died with its process");
     assert_eq!((again.node, again.epoch), (lease.node, Epoch(lease.epoch.0 + 1)));
@@ -51,6 +62,26 @@ async fn a_beat_after_the_fence_was_raised_fails(home: &Home) {
     assert!(matches!(refused, StoreError::Fenced { .. }), "{refused}");
 }
 
+async fn a_node_says_what_its_binary_reads(home: &Home) {
+    let node = Node::start(home, "a").await;
+    let postgres = matches!(node.store, Store::Postgres(_));
+    let beats = node.store.beats().await.expect("reads");
+    assert_eq!(beats[0].reads, READS, "from its lease on");
+    node.store.beat(&node.lease, None).await.expect("beats");
+    let beats = node.store.beats().await.expect("reads");
+    assert_eq!(beats[0].reads, READS);
+    assert!(node.store.all_read(&beats, READS) && !node.store.all_read(&beats, READS + 1));
+    // A binary of version 4 beats.
+    home.execute("UPDATE node SET beat = beat + 1").await;
+    let beats = node.store.beats().await.expect("reads");
+    assert_eq!(beats[0].reads, 4);
+    assert_eq!(node.store.all_read(&beats, READS), !postgres, "one process serves a file");
+    node.store.beat(&node.lease, None).await.expect("beats");
+    let beats = node.store.beats().await.expect("reads");
+    assert!(node.store.all_read(&beats, READS), "it was updated");
+    node.stop().await;
+}
+
 async fn numbers_are_drawn_once(home: &Home) {
     let one = home.open().await;
     let two = home.open().await;
@@ -67,14 +98,21 @@ async fn numbers_are_drawn_once(home: &Home) {
     let block = home.open().await.draw_numbers(10).await.expect("drawn after a restart");
     assert!(seen.last().is_some_and(|last| block.first > *last));
 
-    // The STAN of an owed reversal is not used for another transaction.
+    // The STAN of an owed reversal is not used for another transaction at its issuer, and that of one that its issuer
+    // denied (status 6) is not either.
     let mut node = Node::start(home, "a").await;
-    let row = intent(&node.lease, 1, 1, 77);
-    assert!(is_applied(&node.write(insert(&row)).await));
-    assert!(is_applied(&node.write(change(timed_out(&row, TODAY))).await));
+    let mut other = intent(&node.lease, 1, 3, 79);
+    other.fixed_mut().issuer = Some("visa".into());
+    for row in [intent(&node.lease, 1, 1, 77), intent(&node.lease, 1, 2, 78), other] {
+        assert!(is_applied(&node.write(insert(&row)).await));
+        assert!(is_applied(&node.write(change(timed_out(&row, TODAY))).await));
+    }
+    home.execute("UPDATE obligation SET status = 6 WHERE id = 78").await;
     home.execute("UPDATE number SET next = 1000050").await;
     let block = node.store.draw_numbers(100).await.expect("drawn");
-    assert_eq!((block.first, block.skip), (1_000_050, vec![1_000_077]));
+    assert_eq!(block.first, 1_000_050);
+    let open = [(1_000_077, "unionpay"), (1_000_078, "unionpay"), (1_000_079, "visa")];
+    assert_eq!(block.skip, open.map(|(number, issuer)| (number, issuer.into())));
     home.execute("UPDATE number SET next = 999999999990").await;
     let refused = node.store.draw_numbers(100).await.expect_err("no more than twelve digits");
     assert!(matches!(refused, StoreError::NumbersExhausted), "{refused}");
@@ -148,6 +186,10 @@ async fn a_silent_node_is_taken_over() {
     assert_eq!(b.store.take_over(&b.lease, node, seen).await.expect("asks"), None, "once");
     let beats = b.store.beats().await.expect("reads");
     assert_eq!(beats.iter().map(|beat| beat.taken).collect::<Vec<_>>(), [true, false]);
+    home.execute("UPDATE node SET beat = beat + 1 WHERE name = 'a'").await;
+    let beats = b.store.beats().await.expect("reads");
+    assert_eq!(beats.iter().map(|beat| beat.reads).collect::<Vec<_>>(), [4, READS]);
+    assert!(b.store.all_read(&beats, READS), "a node that was taken over does not count");
 
     a.send(insert(&intent(&a.lease, 1, 9, 9)));
     assert!(matches!(a.fatal().await, StoreError::Fenced { .. }), "it wakes and ends");

@@ -11,6 +11,9 @@ use tokio::{
     sync::watch,
 };
 
+/// Bytes of the answer to a question whether a session lives: nothing was asked for that could be lost.
+const SIGN_OF_LIFE: usize = 6;
+
 /// A proxy on a free loopback port; gone with the runtime.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
@@ -64,7 +67,7 @@ async fn carry(
     let mut buffer = vec![0; 65_536];
     while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
         let _ = flowing.wait_for(|stalled| !stalled).await;
-        if lose.swap(false, Ordering::Relaxed)
+        if (read > SIGN_OF_LIFE && lose.swap(false, Ordering::Relaxed))
             || to_client.write_all(&buffer[..read]).await.is_err()
         {
             break;

@@ -5,5 +5,6 @@ mod money;
 mod open_requests;
 mod proofs;
 mod refusals;
+mod responses;
 mod rig;
 mod transitions;

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use iso8583::{Class, Code, Kind};
 use switch_core::{
-    AskId, Asked, Card, Claim, ClaimAsk, ClaimIntent, ClaimStatus, Commit, Day, Digest, Effect,
-    Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Matched, Named,
-    Now, NumberBlock, Obligation, ObligationStatus, OriginalFound, Persisted, Read, ReadFailed,
-    Record, RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, RowState, Takes,
-    TerminalKey, Translated, TxnId,
+    AskId, Asked, Card, CaseKind, Claim, ClaimAsk, ClaimIntent, ClaimStatus, Commit, Day, Digest,
+    Effect, Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Matched,
+    Named, Now, NumberBlock, Obligation, ObligationStatus, OriginalFound, Persisted, Read,
+    ReadFailed, Record, RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, RowState,
+    Takes, TerminalKey, Translated, TxnId,
 };
 
 pub(crate) const ISSUER: &str = "issuer";
@@ -39,6 +39,8 @@ pub(crate) struct Rig {
     /// Whether looks for originals wait, and those that do.
     pub(crate) hold_originals: bool,
     originals: Vec<(Key, Named, Arc<[Kind]>)>,
+    /// Cases that were opened.
+    pub(crate) cases: Vec<CaseKind>,
 }
 
 pub(crate) fn key() -> Key {
@@ -116,6 +118,7 @@ impl Rig {
                 wall: switch_core::Wall(1_700_000_000_000_000),
             },
             rows: BTreeMap::new(),
+            cases: Vec::new(),
             held: Vec::new(),
             hold: false,
             log: Vec::new(),
@@ -132,6 +135,7 @@ impl Rig {
             originals: Vec::new(),
         };
         rig.number_from(first);
+        rig.tell(Event::ReadsNew(true));
         rig.log.clear();
         rig
     }
@@ -240,6 +244,7 @@ impl Rig {
             match effect {
                 Effect::Persist { record, what } => {
                     self.log.extend(describe(&what));
+                    self.cases.extend(case_of(&what));
                     if self.hold {
                         self.held.push((record, what));
                     } else {
@@ -652,9 +657,23 @@ impl Rig {
         memory.unwrap_or_else(row)
     }
 
+    /// The duty to reverse it, as the store has it.
+    pub(crate) fn obligation(&self) -> Option<&Obligation> {
+        self.rows.get(&self.focus).and_then(|found| found.obligation.as_ref())
+    }
+
     pub(crate) fn owed(&self) -> String {
-        let known = self.rows.get(&self.focus).and_then(|found| found.obligation.as_ref());
+        let known = self.obligation();
         known.map_or_else(|| "-".to_owned(), |known| format!("{:?}", known.status))
+    }
+}
+
+/// The case that a record opens.
+fn case_of(what: &Record) -> Option<CaseKind> {
+    match what {
+        Record::Change(change) => change.case.as_ref().map(|case| case.kind),
+        Record::Case(case) => Some(case.kind),
+        Record::Intent(_) | Record::Claim(_) | Record::Progress(_) | Record::Note(_) => None,
     }
 }
 

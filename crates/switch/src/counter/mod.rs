@@ -9,7 +9,7 @@ mod work;
 use std::sync::Arc;
 
 use iso8583::Cause;
-use store::Store;
+use store::{Outage, Store};
 use switch_core::{Event, TerminalKey};
 use tokio::sync::mpsc;
 
@@ -52,6 +52,7 @@ pub(crate) struct Clerk {
     pub(crate) store: Store,
     pub(crate) batches: Arc<Batches>,
     pub(crate) inputs: Inputs,
+    pub(crate) outage: Arc<Outage>,
 }
 
 /// The ends of the queues, until there is a store to work with.

@@ -68,7 +68,7 @@ pub(crate) fn told(
 ) -> Message {
     let answer = match told.code {
         Says::Cause(Cause::Done) | Says::Code(_) | Says::Nothing => Answer::Done(None),
-        Says::Cause(cause) => Answer::Refused(cause),
+        Says::Cause(cause) => Answer::Cause(cause),
     };
     let at = told.at.unwrap_or(read);
     let mut message = response(dialect, zone, request, at, &answer);

@@ -34,15 +34,19 @@ impl Clerk {
                     Ok(()) if self.belongs(&ask, &event) => event,
                     Ok(()) => refused(event, Cause::BatchDiffers),
                     Err(error) => {
-                        tracing::warn!(%error, "a terminal's batch could not be read");
+                        self.outage.failed("a terminal's batch could not be read", &error);
                         refused(event, Cause::SystemDown)
                     }
                 };
                 self.inputs.send(Input::Ask(ask, event));
             }
             Job::Errand(errand) => {
-                let answer = self.errand(&ask, &errand).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a terminal's errand could not be done");
+                let answer = self.errand(&ask, &errand).await;
+                if answer.is_ok() {
+                    self.outage.over();
+                }
+                let answer = answer.unwrap_or_else(|error| {
+                    self.outage.failed("a terminal's errand could not be done", &error);
                     self.batches.doubt(errand.place.terminal);
                     match errand.what {
                         // Its answer has no code that could say so: the terminal asks again.

@@ -8,4 +8,5 @@ mod links;
 mod node;
 mod originals;
 mod purchase;
+mod safeguards;
 mod terminal;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::place::Place;
 use crate::{
     cli::Dev,
+    commands::day,
     config::{Config, dialects},
     node::{Node, Signals},
     telemetry,
@@ -81,6 +82,7 @@ pub(crate) async fn run(options: &Dev) -> anyhow::Result<ExitCode> {
         issuers.iter().map(|(name, issuer)| (*name, issuer.local_addr())).collect();
     let text = place.configuration(&addresses)?;
     let config = Config::parse(&place.config(), &text, std::iter::empty())?;
+    day::follow_clock(&config).await?;
     let node = Node::start(config, metrics.clone()).await?;
     let terminals = node.addresses().next().context("a listener")?.1;
     show::addresses(&node, terminals, &addresses, &options.dir)?;
