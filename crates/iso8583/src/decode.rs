@@ -21,6 +21,8 @@ type First = Option<(Option<u8>, Fault)>;
 /// Why a frame is no whole message, and whether at least what stands before its fields is sound.
 struct Failure {
     started: bool,
+    /// The elements that the bitmap announces, as [`Message`] has its own.
+    announced: [u64; 2],
     field: Option<u8>,
     fault: Fault,
 }
@@ -47,25 +49,32 @@ impl Message {
     /// Takes the frame and reads it; says why it is no whole message.
     fn read(&mut self, dialect: &Dialect, frame: Bytes) -> Option<Failure> {
         let mut reader = Reader::new(&frame);
-        let (started, first) = match self.read_start(dialect, &mut reader) {
-            Ok(bits) => (true, self.read_fields(dialect, &mut reader, bits)),
-            Err(fault) => (false, Some((None, fault))),
+        let (started, announced, first) = match self.read_start(dialect, &mut reader) {
+            Ok(bits) => (true, bits, self.read_fields(dialect, &mut reader, bits)),
+            Err(fault) => (false, [0, 0], Some((None, fault))),
         };
         let first =
             if reader.left() == 0 { first } else { first.or_else(|| Some(trailing(&reader))) };
         self.frame = frame;
-        first.map(|(field, fault)| Failure { started, field, fault })
+        first.map(|(field, fault)| Failure { started, announced, field, fault })
     }
 
     #[cold]
     fn fails(self, failure: Failure) -> DecodeError {
-        let Failure { started, field, fault } = failure;
+        let Failure { started, announced, field, fault } = failure;
+        let is_unread = |number: &u8| {
+            let (half, bit) = (usize::from((number - 1) / 64), (number - 1) % 64);
+            let of = |halves: &[u64; 2]| halves.get(half).is_some_and(|bits| bits >> bit & 1 == 1);
+            of(&announced) && !of(&self.present)
+        };
+        let unread = (1..=128).filter(is_unread).collect();
         let offset = if started { fault.at.min(self.frame.len()) } else { fault.at };
         DecodeError {
             field,
             offset,
             kind: fault.kind,
             message: fault.message,
+            unread,
             partial: started.then(|| Box::new(self)),
         }
     }

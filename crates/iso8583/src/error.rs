@@ -83,6 +83,8 @@ pub struct DecodeError {
     /// What could be read: message type, the sound fields before the fault, and those after it as far
     /// as the lengths are known. Nothing if not even the bitmap was sound.
     pub partial: Option<Box<Message>>,
+    /// The elements that the bitmap announces and that `partial` lacks, rising.
+    pub unread: Vec<u8>,
 }
 
 /// Why a message cannot be written in a dialect. Its text never holds what a field holds.

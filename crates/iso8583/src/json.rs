@@ -242,6 +242,7 @@ pub(crate) fn frame_of(dialect: &Dialect, line: &str, framed: bool) -> Result<By
         kind,
         message,
         partial: None,
+        unread: Vec::new(),
     };
     let digits: Vec<u8> = line.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let bytes = from_hex(&digits).filter(|bytes| !bytes.is_empty()).ok_or_else(|| {

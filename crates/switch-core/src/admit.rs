@@ -30,6 +30,10 @@ impl Engine {
             let asker = Asker::of(&request, true);
             self.core.notice(Notice::Duplicate(DuplicateResult::Joined));
             txn.join(asker, &mut self.core);
+            if txn.looks_for_own() && request.refusal.is_none() {
+                // should nothing stand under the identity, this copy is the request
+                txn.sound.get_or_insert_with(|| Box::new(request.clone()));
+            }
             if self.core.has(Bug::CopyForwarded) && txn.ours && txn.row.state.is_in_flight() {
                 txn.forward_again(now, request.asked.ask, &mut self.core);
             }
@@ -41,15 +45,8 @@ impl Engine {
         if self.answer_finished(now, &request) {
             return;
         }
-        if request.refusal == Some(Cause::BatchDiffers) {
-            return self.look_for_own(now, request);
-        }
-        if request.refusal == Some(Cause::SystemDown) {
-            return self.shed(now, &request, Cause::SystemDown, ShedReason::StoreDown);
-        }
         if let Some(cause) = request.refusal {
-            self.core.refuse(now, &request.asked, key, cause);
-            return self.core.concluded_without_row(&request, TxnOutcome::Refused);
+            return self.refuse_new(now, request, cause);
         }
         if request.original.is_some() {
             return self.look_for_original(now, request);
@@ -65,6 +62,27 @@ impl Engine {
         }
         // a busy second uses more than a block: the next is asked for as soon as this one is half used
         self.want_numbers(now);
+    }
+
+    /// M2: a request that the edge refuses, of an identity that is not in memory.
+    fn refuse_new(&mut self, now: Now, request: Request, cause: Cause) {
+        match refusal_of(cause) {
+            RefusedBy::Row => {
+                if let Some((cause, reason)) = self.core.cannot_take() {
+                    return self.shed(now, &request, cause, reason);
+                }
+                let Some(id) = self.core.spare_number(now) else {
+                    return self.shed(now, &request, Cause::SystemDown, ShedReason::Numbers);
+                };
+                self.admit(now, request, id, RowState::NeverSent, cause);
+            }
+            RefusedBy::Look => self.look_for_own(now, request, cause),
+            RefusedBy::Shedding => self.shed(now, &request, cause, ShedReason::StoreDown),
+            RefusedBy::Nothing => {
+                self.core.refuse(now, &request.asked, request.key, cause);
+                self.core.concluded_without_row(&request, TxnOutcome::Refused);
+            }
+        }
     }
 
     /// A finished refusal is repeated from memory (M6); a finished approval comes back to memory, since it is given again
@@ -118,7 +136,8 @@ impl Engine {
     }
 
     pub(crate) fn insert_txn(&mut self, txn: impl Into<Box<Txn>>) {
-        let txn = txn.into();
+        let mut txn = txn.into();
+        txn.count_open(&mut self.core);
         self.core.by_id.insert(txn.row.id, txn.row.key);
         self.txns.insert(txn.row.key, txn);
     }
@@ -130,6 +149,46 @@ pub(crate) fn may_repeat(now: Now, row: &Row, digest: crate::Digest, core: &Core
         || ((row.digest == digest || core.has(Bug::ContentIgnored))
             && (row.state.is_in_flight()
                 || now.wall.since(row.created) <= core.config.repeat_window))
+}
+
+/// What must be known before a refusal of the edge is given (M2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusedBy {
+    /// A row under its identity: one answer on all nodes, also while rules change.
+    Row,
+    /// Nothing, once it is known that no row stands under its identity.
+    Look,
+    /// The memory of what was shed (M15, M16).
+    Shedding,
+    /// Nothing: it says nothing of the identity.
+    Nothing,
+}
+
+pub(crate) const fn refusal_of(cause: Cause) -> RefusedBy {
+    match cause {
+        Cause::NoRoute
+        | Cause::TerminalNotPermitted
+        | Cause::CardNotPermitted
+        | Cause::OverLimit => RefusedBy::Row,
+        Cause::Format | Cause::UnknownMerchant | Cause::UnknownTerminal | Cause::BatchDiffers => {
+            RefusedBy::Look
+        }
+        Cause::SystemDown | Cause::IssuerDown => RefusedBy::Shedding,
+        Cause::NotSupported
+        | Cause::WrongMac
+        | Cause::Issuer
+        | Cause::Done
+        | Cause::NoAnswer
+        | Cause::Contradicted
+        | Cause::Duplicate
+        | Cause::AfterReversal
+        | Cause::OriginalNotApproved
+        | Cause::OriginalNotFound
+        | Cause::OriginalUndone
+        | Cause::AmountDiffers
+        | Cause::OtherCard
+        | Cause::ClaimOpen => RefusedBy::Nothing,
+    }
 }
 
 impl Core {

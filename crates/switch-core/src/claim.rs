@@ -48,6 +48,10 @@ pub struct ClaimAsk {
     pub authorisation: Option<[u8; 6]>,
     /// The date (61.3) that the request gives for it, if it gives one: month times 100, plus day.
     pub date: Option<u16>,
+    /// The number (37) that the request gives for it, if it gives one and its dialect has no other use for it.
+    pub rrn: Option<TxnId>,
+    /// Batch and trace number (61.1 and 61.2, or 90) that the request gives for it, if it gives them.
+    pub trace: Option<(u32, u32)>,
 }
 
 /// Why a request about an original is refused: the cause, and words for the operator.
@@ -130,6 +134,21 @@ fn is_theirs(request: &Request, ask: &ClaimAsk, original: &OriginalFound) -> Res
     };
     if other_day {
         let words = format!("{} was not made on the day that is named", row.id.rrn());
+        return Err(Refusal::new(Cause::OriginalNotFound, words));
+    }
+    names_no_other(ask, original)
+}
+
+/// Number and trace number, where both are there, name the same transaction.
+fn names_no_other(ask: &ClaimAsk, original: &OriginalFound) -> Result<(), Refusal> {
+    let row = &original.found.row;
+    let other = ask.rrn.filter(|rrn| *rrn != row.id).or(original.also_named);
+    if let Some(other) = other {
+        let words = format!("{} is named too, beside {}", other.rrn(), row.id.rrn());
+        return Err(Refusal::new(Cause::OriginalNotFound, words));
+    }
+    if ask.trace.is_some_and(|(batch, stan)| (batch, stan) != (row.key.batch(), row.stan)) {
+        let words = format!("batch or trace number of {} is another", row.id.rrn());
         return Err(Refusal::new(Cause::OriginalNotFound, words));
     }
     Ok(())

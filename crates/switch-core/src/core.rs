@@ -10,6 +10,7 @@ use crate::{
     Wall,
     event::Asked,
     numbers::Numbers,
+    open_requests::OpenRequests,
     pace::{self, Pace},
     table::Table,
 };
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     pub(crate) records: Table<RecordId, RecordFor>,
     pub(crate) numbers: Numbers,
     pub(crate) by_id: Table<TxnId, Key>,
+    pub(crate) open: OpenRequests,
     /// In flight here and not concluded.
     pub(crate) in_flight: BTreeSet<TxnId>,
     /// Reversals owed by this node, by when they were opened.
@@ -117,6 +119,7 @@ impl Core {
             records: Table::seeded(config.hash_seed),
             numbers: Numbers::default(),
             by_id: Table::seeded(config.hash_seed),
+            open: OpenRequests::new(config.hash_seed),
             in_flight: BTreeSet::new(),
             owed: BTreeSet::new(),
             advices: BTreeSet::new(),

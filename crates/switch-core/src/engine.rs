@@ -180,13 +180,6 @@ impl Engine {
         self.core.in_flight.first().copied()
     }
 
-    /// Whether a request of this terminal has no outcome yet that its batch's totals could count: nobody asked for its
-    /// reversal, and it may still be approved. Looks at all that is in memory.
-    #[must_use]
-    pub fn is_open(&self, terminal: crate::TerminalKey) -> bool {
-        !self.txns.all(|txn| txn.row.key.terminal() != terminal || !txn.may_be_approved())
-    }
-
     /// Whether the newest stored numbers may be written: every live node reads them.
     #[must_use]
     pub const fn reads_new(&self) -> bool {
@@ -253,6 +246,7 @@ impl Engine {
     pub(crate) fn step(&mut self, now: Now, key: Key) {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         txn.settle(now, &mut self.core);
+        txn.count_open(&mut self.core);
         if txn.is_quiet(&self.core) {
             self.retire(now, key);
         }

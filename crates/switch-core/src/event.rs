@@ -154,8 +154,23 @@ pub struct OriginalFound {
     pub authorisation: Option<[u8; 6]>,
     /// The date of its answer (13): month times 100, plus day.
     pub date: Option<u16>,
-    /// What names it to its issuer (38, 61, 90), packed by the edge, to be appended to what is carried.
-    pub elements: Bytes,
+    /// Another transaction of the same merchant that the request names too, where its dialect leaves open what its number (37)
+    /// is: all that it names must agree.
+    pub also_named: Option<TxnId>,
+    /// What the request becomes for the issuer of its original.
+    pub translated: Translated,
+}
+
+/// What a request about an original becomes for the issuer of that original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Translated {
+    /// What is carried to it, and what names the original there (38, 61, 90), packed by the edge, to be appended to what the
+    /// request carries.
+    Carried(Bytes),
+    /// That host cannot have what the terminal sends (30).
+    Inexpressible,
+    /// That issuer is not configured any more (91).
+    NoIssuer,
 }
 
 /// A terminal asks for a transaction. Made by the edge, which has parsed, routed and sealed it.
@@ -169,9 +184,9 @@ pub struct Request {
     pub kind: Kind,
     /// Digest of its content (M7).
     pub digest: Digest,
-    /// A reason to refuse it that needs no knowledge of its identity (03, 12, 15, 30, 57, 58, 97): checked after copies.
+    /// A reason to refuse it that its identity does not give (03, 15, 30, 77, 97): what stands under that identity goes before it.
     pub refusal: Option<Cause>,
-    /// The issuer that owns the card.
+    /// The issuer that owns the card. A request about an original goes to the issuer of that.
     pub issuer: Option<IssuerName>,
     /// What it asks of the transaction that it is about (M11).
     pub original: Option<Box<ClaimAsk>>,

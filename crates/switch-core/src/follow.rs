@@ -44,6 +44,10 @@ impl Engine {
         key: Key,
         found: Result<Option<Found>, ReadFailed>,
     ) {
+        self.on_shed_looked(now, key, &found);
+        if self.txns.get(&key).is_some_and(|txn| txn.looks_for_own()) {
+            return self.on_own_read(now, key, found);
+        }
         let Ok(Some(found)) = found else { return };
         let Some(txn) = self.txns.get_mut(&key) else { return };
         let same = found.row.id == txn.row.id;

@@ -73,6 +73,7 @@ impl Txn {
     pub(crate) fn release(&mut self, core: &mut Core) {
         let key = self.row.key;
         self.leave_issuer(core);
+        self.uncount_open(core);
         core.by_id.remove(&self.row.id);
         core.in_flight.remove(&self.row.id);
         core.followed.remove(&key);

@@ -64,6 +64,13 @@ impl Key {
         u32::from_be_bytes([0, b0, b1, b2])
     }
 
+    /// The kind of the request; none where a stored identity has a number that this version does not know.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        let [.., kind] = self.0;
+        Kind::from_number(kind)
+    }
+
     /// Whose request it is.
     #[must_use]
     pub fn terminal(&self) -> TerminalKey {

@@ -24,6 +24,7 @@ mod ids;
 mod late;
 mod network;
 mod numbers;
+mod open_requests;
 mod original;
 mod pace;
 mod persisted;
@@ -52,7 +53,7 @@ pub use effect::{
 pub use engine::{Engine, Gauges};
 pub use event::{
     Asked, Commit, Event, IssuerAnswer, Matched, NumberBlock, OriginalFound, Persisted, ReadFailed,
-    Request, ReversalRequest, ReversalUnsent, Unsent,
+    Request, ReversalRequest, ReversalUnsent, Translated, Unsent,
 };
 pub use ids::{
     AskId, Day, Digest, Epoch, IssuerName, Key, LinkId, Name, NodeNo, RecordId, TerminalKey, TxnId,

@@ -5,7 +5,7 @@ use iso8583::Cause;
 
 use crate::{
     ClaimIntent, Effect, Engine, Key, Now, OriginalFound, ReadFailed, Record, Request, Row,
-    RowState, ShedReason,
+    RowState, ShedReason, Translated,
     admit::Admission,
     claim::{Refusal, judge},
     core::Core,
@@ -84,9 +84,22 @@ impl Engine {
         taken: Option<i64>,
     ) {
         let Some(original) = original else { return };
+        let more = match &original.translated {
+            Translated::Carried(more) => more,
+            Translated::Inexpressible => {
+                let words = format!("the issuer of {} cannot have it", original.found.row.id.rrn());
+                let (state, cause) = (RowState::NeverSent, Cause::Format);
+                return self.judged(now, key, state, cause, Some(words));
+            }
+            Translated::NoIssuer => {
+                let words = format!("the issuer of {} is gone", original.found.row.id.rrn());
+                let (state, cause) = (RowState::NeverSent, Cause::IssuerDown);
+                return self.judged(now, key, state, cause, Some(words));
+            }
+        };
         let request = Request {
             issuer: original.found.row.issuer.clone(),
-            carried: [&asked.carried[..], &original.elements[..]].concat().into(),
+            carried: [&asked.carried[..], &more[..]].concat().into(),
             ..(*asked).clone()
         };
         let (id, state, cause) = match self.core.admission(now, &request) {
@@ -169,9 +182,9 @@ impl Engine {
         }
     }
 
-    /// A request of another batch than its terminal's: its identity may stand from before that batch was closed (M6), so
-    /// its row is looked for before it is refused with 77.
-    pub(crate) fn look_for_own(&mut self, now: Now, request: Request) {
+    /// A request that the edge refuses: its identity may stand from before it had a reason to, as a batch that was closed or a
+    /// merchant that was taken off the list, so its row is looked for first (M2, M6).
+    pub(crate) fn look_for_own(&mut self, now: Now, request: Request, cause: Cause) {
         if let Some((cause, reason)) = self.core.cannot_take() {
             return self.shed(now, &request, cause, reason);
         }
@@ -179,27 +192,34 @@ impl Engine {
             return self.shed(now, &request, Cause::SystemDown, ShedReason::Numbers);
         };
         let asker = Asker::of(&request, true);
-        let row =
-            request.clone().row(id, RowState::NeverSent, Cause::BatchDiffers, now, &mut self.core);
+        let row = request.clone().row(id, RowState::NeverSent, cause, now, &mut self.core);
         let mut txn = Txn::new(row, false, true);
         txn.looking = true;
         txn.join(asker, &mut self.core);
         let key = txn.row.key;
         txn.request = Some(Box::new(request));
-        self.core.push(Effect::Read(crate::Read::AnyDay(key)));
+        self.core.push(Effect::Read(crate::Read::Key(key)));
         self.insert_txn(txn);
     }
 
-    /// No row stands under it: 77, without a commit.
-    pub(crate) fn refuse_batch(&mut self, now: Now, key: Key) {
+    /// No row stands under it: the refusal, without a commit. A copy that nothing speaks against is a new request.
+    pub(crate) fn refuse_without_row(&mut self, now: Now, key: Key) {
         let Some(mut txn) = self.txns.remove(&key) else { return };
+        let mut sound = Vec::new();
         for asker in std::mem::take(&mut txn.askers) {
-            self.core.refuse(now, &asker.asked, key, Cause::BatchDiffers);
+            match asker.refusal {
+                Some(cause) => self.core.refuse(now, &asker.asked, key, cause),
+                None => sound.push(asker.asked),
+            }
         }
         if let Some(request) = &txn.request {
             self.core.concluded_without_row(request, TxnOutcome::Refused);
         }
         txn.release(&mut self.core);
+        let Some(request) = txn.sound.take() else { return };
+        for asked in sound {
+            self.on_request(now, Request { asked, ..(*request).clone() });
+        }
     }
 }
 

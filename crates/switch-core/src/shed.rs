@@ -6,8 +6,9 @@ use std::time::Duration;
 use iso8583::{Cause, OnSilence};
 
 use crate::{
-    Case, CaseKind, Effect, Engine, Key, Notice, Now, Outcome, Record, Reply, Row, RowState,
-    ShedReason, TxnId, Wall,
+    Case, CaseKind, Effect, Engine, Found, Key, Notice, Now, Outcome, Read, ReadFailed, Record,
+    Reply, Row, RowState, ShedReason, TxnId, Wall,
+    admit::{RefusedBy, refusal_of},
     core::{Core, RecordFor, Timer},
     effect::{DuplicateResult, TxnOutcome},
     event::{Commit, Persisted, Request},
@@ -32,6 +33,10 @@ struct Entry {
     written: bool,
     /// Whether a number was drawn for it: without one it cannot be written down yet.
     numbered: bool,
+    /// Whether the edge refused it: no row is made of it, its own is only looked for (M2).
+    looked_for: bool,
+    /// Whether that look is under way.
+    looking: bool,
 }
 
 impl ShedMemory {
@@ -110,15 +115,22 @@ impl Engine {
             }
         };
         self.core.push(Effect::Reply { ask: request.asked.ask, reply });
-        self.remember_refusal(now, row, id.is_some());
+        let looked_for = request.refusal.is_some_and(|cause| refusal_of(cause) == RefusedBy::Look);
+        self.keep_shed(now, row, id.is_some(), looked_for);
     }
 
     /// Keeps a refusal that has no row yet.
     pub(crate) fn remember_refusal(&mut self, now: Now, row: Row, numbered: bool) {
+        self.keep_shed(now, row, numbered, false);
+    }
+
+    fn keep_shed(&mut self, now: Now, row: Row, numbered: bool, looked_for: bool) {
         let key = row.key;
         self.shed.order.push_back((now.wall, key));
         self.shed.unwritten.push_back(key);
-        self.shed.entries.insert(key, Entry { row: Box::new(row), written: false, numbered });
+        let row = Box::new(row);
+        let entry = Entry { row, written: false, numbered, looked_for, looking: false };
+        self.shed.entries.insert(key, entry);
         self.arm_shed(now);
     }
 
@@ -150,6 +162,12 @@ impl Engine {
             return self.shed.unwritten.push_back(key);
         }
         let Some(entry) = self.shed.entries.get_mut(&key) else { return };
+        if entry.looked_for {
+            if !std::mem::replace(&mut entry.looking, true) {
+                self.core.push(Effect::Read(Read::Key(key)));
+            }
+            return;
+        }
         if !entry.numbered {
             let Some(id) = self.core.spare_number(now) else {
                 return self.shed.unwritten.push_front(key);
@@ -164,28 +182,52 @@ impl Engine {
         let Some(entry) = self.shed.entries.get_mut(&key) else { return };
         match result {
             Persisted::Applied(Commit { .. }) => entry.written = true,
-            Persisted::Lost(Some(found)) => {
-                let state = found.row.state;
-                entry.written = !state.is_in_flight();
-                let advice = found.row.kind.on_silence() == OnSilence::Deliver;
-                if advice && state.is_told_approved() {
-                    // M12: it was taken before; its terminal repeats it until it hears so
-                    self.shed.entries.remove(&key);
-                } else if state == RowState::Approved && found.row.id != entry.row.id {
-                    let case =
-                        Case { id: found.row.id, kind: CaseKind::ShedButApproved, at: now.wall };
-                    self.core.case(case);
-                }
-                if state.is_in_flight() {
-                    self.shed.unwritten.push_back(key);
-                }
-            }
+            Persisted::Lost(Some(found)) => self.shed_stands(now, key, &found),
             Persisted::Lost(None) | Persisted::Failed | Persisted::Unknown => {
                 self.shed.unwritten.push_back(key);
             }
         }
         if !self.shed.unwritten.is_empty() {
             self.arm_shed(now);
+        }
+    }
+
+    /// The row of a shed request that is only looked for was read.
+    pub(crate) fn on_shed_looked(
+        &mut self,
+        now: Now,
+        key: Key,
+        found: &Result<Option<Found>, ReadFailed>,
+    ) {
+        let Some(entry) = self.shed.entries.get_mut(&key) else { return };
+        if !std::mem::take(&mut entry.looking) {
+            return;
+        }
+        match found {
+            Ok(None) => entry.written = true,
+            Ok(Some(found)) => self.shed_stands(now, key, found),
+            Err(ReadFailed) => self.shed.unwritten.push_back(key),
+        }
+        if !self.shed.unwritten.is_empty() {
+            self.arm_shed(now);
+        }
+    }
+
+    /// Something stands under the identity of what was shed: an approval is a case, since its terminal was told 96.
+    fn shed_stands(&mut self, now: Now, key: Key, found: &Found) {
+        let Some(entry) = self.shed.entries.get_mut(&key) else { return };
+        let state = found.row.state;
+        entry.written = !state.is_in_flight();
+        let advice = found.row.kind.on_silence() == OnSilence::Deliver;
+        if advice && state.is_told_approved() {
+            // M12: it was taken before; its terminal repeats it until it hears so
+            self.shed.entries.remove(&key);
+        } else if state == RowState::Approved && found.row.id != entry.row.id {
+            let case = Case { id: found.row.id, kind: CaseKind::ShedButApproved, at: now.wall };
+            self.core.case(case);
+        }
+        if state.is_in_flight() {
+            self.shed.unwritten.push_back(key);
         }
     }
 

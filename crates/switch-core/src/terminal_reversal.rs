@@ -76,6 +76,21 @@ impl Engine {
         }
     }
 
+    /// The row of a request that the edge refuses was looked for within its horizon.
+    pub(crate) fn on_own_read(
+        &mut self,
+        now: Now,
+        key: Key,
+        found: Result<Option<Found>, ReadFailed>,
+    ) {
+        let reversed = self.txns.get(&key).is_some_and(|txn| !txn.reversers.is_empty());
+        if reversed && matches!(found, Ok(None)) {
+            // M8: what is beyond its horizon is refused to its reversal
+            return self.core.push(Effect::Read(Read::AnyDay(key)));
+        }
+        self.on_looked(now, key, found);
+    }
+
     fn on_looked(&mut self, now: Now, key: Key, found: Result<Option<Found>, ReadFailed>) {
         let Some(txn) = self.txns.get_mut(&key) else { return };
         if !txn.looking {
@@ -86,7 +101,7 @@ impl Engine {
             // M15: reversals wait unanswered
             Err(ReadFailed) => txn.retry(now, &mut self.core),
             Ok(found) if only_asked && found.as_ref().is_none_or(|found| !found.within_horizon) => {
-                self.refuse_batch(now, key);
+                self.refuse_without_row(now, key);
             }
             Ok(Some(found)) if !found.within_horizon => {
                 // 25, for this reversal and its repeats; and an original that re-uses the identity and is still under way
@@ -97,7 +112,7 @@ impl Engine {
             Ok(Some(found)) => {
                 let id = txn.row.id;
                 txn.looking = false;
-                txn.request = None;
+                (txn.request, txn.sound) = (None, None);
                 txn.durable = true;
                 txn.ours = false;
                 // M7: even the first to ask here is a copy of what stands there, or has other content
@@ -142,11 +157,16 @@ impl Engine {
             return txn.release(&mut self.core);
         }
         txn.looking = false;
-        if txn.request.take().is_some() {
-            // of another batch, and reversed before anything stood under it
+        txn.sound = None;
+        if let Some(request) = txn.request.take() {
+            // refused by the edge, and reversed before anything stood under it
             txn.row.state = RowState::ReversedBeforeArrival;
-            if txn.row.cause == Cause::BatchDiffers {
+            if Some(txn.row.cause) == request.refusal {
                 txn.row.cause = Cause::AfterReversal;
+            }
+            if let Some(amount) = txn.reversers.first().and_then(|waits| waits.amount) {
+                // that of the request may have been unreadable
+                txn.row.fixed_mut().amount = amount;
             }
         }
         self.record_intent(now, txn);

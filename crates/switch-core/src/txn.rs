@@ -97,6 +97,8 @@ pub(crate) struct Asker {
     pub(crate) copy: bool,
     /// Whether its batch is no longer its terminal's.
     pub(crate) other_batch: bool,
+    /// Cause of its refusal, should nothing stand under its identity (M2).
+    pub(crate) refusal: Option<Cause>,
 }
 
 impl Asker {
@@ -106,6 +108,7 @@ impl Asker {
             digest: request.digest,
             copy,
             other_batch: request.refusal == Some(Cause::BatchDiffers),
+            refusal: request.refusal,
         }
     }
 }
@@ -209,6 +212,8 @@ pub(crate) struct Txn {
     pub(crate) claim_undone: bool,
     /// The request, while its original is looked for, and until the claim on it is written.
     pub(crate) request: Option<Box<Request>>,
+    /// A copy that nothing speaks against, beside one that is refused where no row stands (M2).
+    pub(crate) sound: Option<Box<Request>>,
     /// What its issuer said of it, when its delivery was not yet owed (M12).
     pub(crate) answered: Option<AdviceAnswer>,
     /// Why it is refused for its original, in words: to be noted once the refusal is durable.
@@ -230,6 +235,8 @@ pub(crate) struct Txn {
     pub(crate) named: Option<crate::TxnId>,
     /// Whether it counts as in flight at its issuer.
     pub(crate) counted: bool,
+    /// Whether it counts as open at its terminal.
+    pub(crate) counted_open: bool,
     /// Whether its STAN is held as open at its issuer (I20).
     pub(crate) stan_held: bool,
     /// How long an undelivered approval waits for its terminal (M10).
@@ -244,6 +251,7 @@ impl Txn {
             claim: None,
             claim_undone: false,
             request: None,
+            sound: None,
             answered: None,
             words: None,
             row,
@@ -267,6 +275,7 @@ impl Txn {
             adopt: false,
             named: None,
             counted: false,
+            counted_open: false,
             stan_held: false,
             grace: Duration::ZERO,
             answer_by: None,
@@ -325,6 +334,11 @@ impl Txn {
     pub(crate) fn may_be_approved(&self) -> bool {
         let asks = self.request.is_some() || self.row.state == RowState::InFlight;
         asks && self.reversers.is_empty()
+    }
+
+    /// Whether its own row is looked for, before a refusal that is none (M2).
+    pub(crate) fn looks_for_own(&self) -> bool {
+        self.looking && self.request.as_ref().is_some_and(|request| request.refusal.is_some())
     }
 
     pub(crate) fn obligation_is(&self, status: ObligationStatus) -> bool {

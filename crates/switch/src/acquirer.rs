@@ -6,13 +6,14 @@ mod carried;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use iso8583::{Cause, Dialect, Kind, KindRow, Message, TlvIter};
+use iso8583::{Cause, Dialect, Kind, KindRow, Message, Pan, TlvIter};
 use store::Opening;
-use switch_core::{Asked, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
+use switch_core::{Asked, Card, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
 
 use crate::{
     batches::Verdict,
-    blob::together,
+    blob::{Packer, together},
+    config::IssuerSettings,
     counter::{Errand, errand},
     desk::{Desk, seal},
 };
@@ -50,22 +51,35 @@ pub(crate) fn unanswerable(dialect: &Dialect, message: &Message) -> Option<&'sta
     None
 }
 
-/// What `message`, read at `wall`, asks for.
-pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) -> Inquiry {
+/// What `message`, read at `wall`, asks for. `unread`, where its frame did not decode: the elements that are missing for that.
+pub(crate) fn inquire(
+    desk: &Desk,
+    message: &Message,
+    asked: Asked,
+    wall: Wall,
+    unread: Option<&[u8]>,
+) -> Inquiry {
     let dialect = &*desk.listener.dialect;
     if let Some(why) = unanswerable(dialect, message) {
         return Inquiry::Ignore(why);
     }
-    let Some(row) = dialect.kind_of(message) else {
-        return Inquiry::Refuse(Cause::NotSupported);
-    };
-    if let Err(fault) = dialect.check_request(row, message) {
-        tracing::debug!(%fault, kind = row.kind.name(), "malformed request");
+    let asker = Asker { desk, dialect, message, wall, unread: unread.unwrap_or_default() };
+    if !asker.identity_is_read() {
         return Inquiry::Refuse(Cause::Format);
     }
-    let asker = Asker { desk, dialect, message, wall };
+    let Some(row) = dialect.kind_of(message) else {
+        let decoded = unread.is_none();
+        return Inquiry::Refuse(if decoded { Cause::NotSupported } else { Cause::Format });
+    };
+    let fault = dialect.check_request(row, message).err();
+    if let Some(fault) = fault {
+        tracing::debug!(%fault, kind = row.kind.name(), "malformed request");
+    }
+    let sound = fault.is_none() && unread.is_none();
     match row.kind {
-        kind if kind.is_transaction() => asker.transaction(row, asked),
+        kind if kind.is_transaction() => asker.transaction(row, asked, sound),
+        // M8: it says nothing of its original, and changes nothing
+        _ if !sound => Inquiry::Refuse(Cause::Format),
         Kind::Reversal => asker.reversal(asked),
         Kind::Echo => Inquiry::Event(Event::Echo(asked.ask), None),
         _ => match errand(desk, message, row) {
@@ -73,6 +87,29 @@ pub(crate) fn inquire(desk: &Desk, message: &Message, asked: Asked, wall: Wall) 
             Err(cause) => Inquiry::Refuse(cause),
         },
     }
+}
+
+/// What is carried to `issuer`, the one of its original, of a request that was read at `wall`: to be appended to what it
+/// carries itself.
+///
+/// # Errors
+/// That host cannot have what the terminal sends: [`Cause::Format`].
+pub(crate) fn translate(
+    desk: &Desk,
+    message: &Message,
+    wall: Wall,
+    kind: Kind,
+    issuer: &IssuerSettings,
+) -> Result<Bytes, Cause> {
+    let asker = Asker { desk, dialect: &desk.listener.dialect, message, wall, unread: &[] };
+    issuer.dialect.row(kind).ok_or(Cause::Format)?;
+    Ok(asker.carry(kind, issuer, &asker.chip()?, Packer::more())?.finish_more())
+}
+
+/// The number (37) that `message` gives beside what names its original, where that may be a number of its own.
+pub(crate) fn number_beside(desk: &Desk, message: &Message, wall: Wall) -> Option<TxnId> {
+    let dialect = &*desk.listener.dialect;
+    Asker { desk, dialect, message, wall, unread: &[] }.number_beside()
 }
 
 /// For the text of a field whose wire form is another; all but long ones fit.
@@ -89,74 +126,96 @@ struct Asker<'a> {
     dialect: &'a Dialect,
     message: &'a Message,
     wall: Wall,
+    /// Elements that could not be read.
+    unread: &'a [u8],
+}
+
+/// Elements that a digest is made of, beside the card.
+const CONTENT: [u8; 5] = [3, 4, 25, 49, 55];
+
+/// Content of a request, as far as it can be read.
+struct Content<'a> {
+    amount: i64,
+    currency: [u8; 3],
+    pan: Option<Pan>,
+    chip: Cow<'a, [u8]>,
+    card: Card,
+    digest: Digest,
+    /// Whether all of it could be read.
+    whole: bool,
 }
 
 impl Asker<'_> {
-    fn transaction(&self, row: &KindRow, asked: Asked) -> Inquiry {
-        let amount = match self.amount() {
-            Ok(amount) => amount.unwrap_or(0),
-            Err(cause) => return Inquiry::Refuse(cause),
-        };
+    /// Whether nothing that makes the identity, or tells kinds apart, is among what could not be read.
+    fn identity_is_read(&self) -> bool {
+        let elements = self.dialect.elements();
+        [
+            Some(elements.merchant),
+            Some(elements.terminal),
+            Some(elements.stan),
+            elements.batch,
+            Some(elements.processing_code),
+            elements.condition,
+            elements.type_code,
+            elements.network_code,
+        ]
+        .into_iter()
+        .flatten()
+        .all(|element| !self.unread.contains(&element.field))
+    }
+
+    /// A transaction. One that is not `sound` is refused, unless something stands under its identity (M2).
+    fn transaction(&self, row: &KindRow, asked: Asked, sound: bool) -> Inquiry {
         let mut rooms = [ROOM; 2];
-        let (Some(whose), Some(stan), Some(batch), Some(currency), Some(pan)) = (
-            self.whose(&mut rooms),
-            self.stan(),
-            self.batch(),
-            self.currency(),
-            self.message.pan(),
-        ) else {
+        let (Some(whose), Some(stan), Some(batch)) =
+            (self.whose(&mut rooms), self.stan(), self.batch())
+        else {
             return Inquiry::Refuse(Cause::Format);
         };
         let terminal_key = self.desk.terminal_key(&whose.merchant, &whose.terminal);
         let key = Key::new(terminal_key, batch, stan, row.kind);
-        let Ok(chip) = self.chip() else { return Inquiry::Refuse(Cause::Format) };
-        let mut room = ROOM;
-        let expiry = self.message.text_in(14, &mut room);
-        let Some(mut card) = seal(&self.desk.keys, &pan, expiry.as_deref(), key) else {
+        let Some(mut content) = self.content(key) else {
             return Inquiry::Refuse(Cause::SystemDown);
         };
-        let directory = &self.desk.directory;
-        let issuer = directory.routes.issuer(pan.expose());
-        let issuer = issuer.and_then(|name| directory.issuers.get(name)).filter(|issuer| {
-            // A host whose dialect has no such kind owns no such transaction.
-            issuer.dialect.row(row.kind).is_some()
-        });
-        let original = match self.original(row, card.hash, &whose.merchant) {
-            Ok(original) => original,
-            Err(cause) => return Inquiry::Refuse(cause),
+        let issuer = content.pan.as_ref().and_then(|pan| self.owner(pan, row.kind));
+        let original = self.original(row, content.card.hash, &whose.merchant);
+        // what is about an original goes to the issuer of that, and is translated once it was read
+        let translated = match (&row.original, issuer) {
+            (None, Some(issuer)) => self.carried(row.kind, issuer, &content.chip),
+            (Some(_), _) | (None, None) => Ok(self.times().finish()),
         };
-        let refusal = directory
-            .merchants
-            .refusal(&whose.merchant, &whose.terminal)
-            .or_else(|| issuer.is_none().then_some(Cause::NoRoute));
+        let sound = sound && content.whole && original.is_ok() && translated.is_ok();
+        let no_route = row.original.is_none() && issuer.is_none();
+        let refusal = (!sound)
+            .then_some(Cause::Format)
+            .or_else(|| self.desk.directory.merchants.refusal(&whose.merchant, &whose.terminal))
+            .or_else(|| no_route.then_some(Cause::NoRoute));
         let belongs = match refusal {
             None => self.belongs(key, &whose),
             Some(_) => Verdict::Same,
         };
         let refusal =
             refusal.or_else(|| (belongs == Verdict::Differs).then_some(Cause::BatchDiffers));
-        let Ok(carried) = self.carried(row.kind, issuer.map(|issuer| &**issuer), &chip) else {
-            return Inquiry::Refuse(Cause::Format);
-        };
         // The row outlives the message.
+        let carried = translated.unwrap_or_else(|_| self.times().finish());
         let [merchant, terminal, sealed, carried] =
-            together([&whose.merchant, &whose.terminal, &card.sealed, &carried]);
-        card.sealed = sealed;
+            together([&whose.merchant, &whose.terminal, &content.card.sealed, &carried]);
+        content.card.sealed = sealed;
         let request = Request {
             asked,
             key,
             kind: row.kind,
-            digest: self.digest(pan.expose(), &chip),
+            digest: content.digest,
             refusal,
             issuer: issuer.map(|issuer| issuer.name.clone()),
-            original,
+            original: original.unwrap_or_default(),
             takes_partial: self.dialect.takes_partial(self.message),
             merchant,
             terminal,
             stan,
-            amount,
-            currency,
-            card,
+            amount: content.amount,
+            currency: content.currency,
+            card: content.card,
             carried,
         };
         let event = Event::Request(Box::new(request));
@@ -164,6 +223,41 @@ impl Asker<'_> {
             Verdict::Look => Inquiry::Look(event, key),
             Verdict::Same | Verdict::Differs => Inquiry::Event(event, Some(key)),
         }
+    }
+
+    /// The issuer that owns a card. A host whose dialect has no such kind owns no such transaction.
+    fn owner(&self, pan: &Pan, kind: Kind) -> Option<&IssuerSettings> {
+        let directory = &self.desk.directory;
+        let name = directory.routes.issuer(pan.expose())?;
+        let issuer = directory.issuers.get(name).map(|issuer| &**issuer);
+        issuer.filter(|issuer| issuer.dialect.row(kind).is_some())
+    }
+
+    /// Nothing where the card cannot be sealed.
+    fn content(&self, key: Key) -> Option<Content<'_>> {
+        let (amount, currency, pan, chip) =
+            (self.amount(), self.currency(), self.message.pan(), self.chip());
+        let whole = amount.is_ok()
+            && currency.is_some()
+            && pan.is_some()
+            && chip.is_ok()
+            && !self.unread.iter().any(|number| CONTENT.contains(number));
+        let chip = chip.unwrap_or_default();
+        let mut room = ROOM;
+        let expiry = self.message.text_in(14, &mut room);
+        let card = match &pan {
+            Some(pan) => seal(&self.desk.keys, pan, expiry.as_deref(), key)?,
+            None => Card::default(),
+        };
+        Some(Content {
+            amount: amount.ok().flatten().unwrap_or(0),
+            currency: currency.unwrap_or(*b"000"),
+            digest: self.digest(pan.as_ref().map_or("", |pan| pan.expose()), &chip, whole),
+            pan,
+            chip,
+            card,
+            whole,
+        })
     }
 
     /// Whether a request belongs to its terminal's batch; everything does in a dialect without batches.
@@ -285,8 +379,9 @@ impl Asker<'_> {
         self.message.chip().ok_or(Cause::Format)
     }
 
-    /// Elements 3, 4, 25, 49, the card's number, and of field 55 what changes with each use of the chip.
-    fn digest(&self, card: &str, chip: &[u8]) -> Digest {
+    /// Elements 3, 4, 25, 49, the card's number, and of field 55 what changes with each use of the chip. That of content which
+    /// could not be read as a `whole` is never that of one which could.
+    fn digest(&self, card: &str, chip: &[u8], whole: bool) -> Digest {
         let tag = |wanted: &[u8]| {
             let mut tags = TlvIter::new(chip);
             tags.find(|tlv| tlv.tag == wanted).map_or(&[][..], |tlv| tlv.value)
@@ -295,15 +390,22 @@ impl Asker<'_> {
         let [a, b, c, d] = &mut rooms;
         let [code, amount, condition, currency] = [(3, a), (4, b), (25, c), (49, d)]
             .map(|(number, room)| self.message.text_bytes(number, room).unwrap_or_default());
-        Digest(self.desk.keys.digest(&[
-            &code,
+        let parts = [
+            &*code,
             &amount,
             &condition,
             &currency,
             card.as_bytes(),
             tag(&[0x9F, 0x26]),
             tag(&[0x9F, 0x36]),
-        ]))
+        ];
+        let keys = &self.desk.keys;
+        Digest(if whole {
+            keys.digest(&parts)
+        } else {
+            let [a, b, c, d, e, f, g] = parts;
+            keys.digest(&[a, b, c, d, e, f, g, b"not whole"])
+        })
     }
 }
 

@@ -32,9 +32,19 @@ impl Packer {
         }
     }
 
+    /// What is appended to other fields.
+    pub(crate) fn finish_more(self) -> Bytes {
+        self.0.freeze()
+    }
+
     pub(crate) fn finish(self) -> Bytes {
         if self.0.len() > 1 { self.0.freeze() } else { Bytes::new() }
     }
+}
+
+/// What was packed to be appended to others, on its own.
+pub(crate) fn alone(more: &[u8]) -> Bytes {
+    [&[VERSION], more].concat().into()
 }
 
 /// The pieces, in one piece of memory: what is kept together is freed together.

@@ -184,7 +184,7 @@ impl TerminalConnection {
         let desk = self.port.desk.load_full();
         let length = frame.len();
         match Message::decode(&desk.listener.dialect, frame) {
-            Ok(message) => self.on_message(desk, message),
+            Ok(message) => self.on_message(desk, message, None),
             Err(error) => {
                 let kind = error.kind.name();
                 telemetry::decode_error(&self.port.name, kind);
@@ -197,10 +197,8 @@ impl TerminalConnection {
                     .partial
                     .filter(|partial| unanswerable(&desk.listener.dialect, partial).is_none());
                 match partial {
-                    Some(partial) => {
-                        self.refuse(&desk, &partial, Cause::Format);
-                        Ok(())
-                    }
+                    // what stands under its identity goes before the refusal (M2)
+                    Some(partial) => self.on_message(desk, *partial, Some(&error.unread)),
                     None => self.on_unreadable(),
                 }
             }
@@ -217,14 +215,20 @@ impl TerminalConnection {
         if self.unreadable.1 >= self.bounds().unreadable { Err(End::Unreadable) } else { Ok(()) }
     }
 
-    fn on_message(&mut self, desk: Arc<Desk>, message: Message) -> Result<(), End> {
+    /// A message; `unread`: what it lacks, where its frame did not decode.
+    fn on_message(
+        &mut self,
+        desk: Arc<Desk>,
+        message: Message,
+        unread: Option<&[u8]>,
+    ) -> Result<(), End> {
         let read = clock::now();
         let id = self.port.next_ask();
         let deadline = read.mono.plus(desk.listener.response_deadline);
         let listener = self.port.name.clone();
         let grace = desk.listener.undelivered_grace;
         let asked = Asked { ask: id, listener, deadline, grace };
-        let (event, key) = match inquire(&desk, &message, asked, read.wall) {
+        let (event, key) = match inquire(&desk, &message, asked, read.wall, unread) {
             Inquiry::Event(event, key) => (Asks::Engine(event), key),
             Inquiry::Look(event, key) => (Asks::Look(event), Some(key)),
             Inquiry::Errand(errand) => (Asks::Counter(errand), None),

@@ -322,8 +322,8 @@ impl Driver {
                     let original = Err(switch_core::ReadFailed);
                     return self.engine.handle(clock::now(), Event::OriginalRead { key, original });
                 };
-                let desk = Arc::clone(&ask.desk);
-                let lookup = Lookup { key, named, kinds, merchant, desk };
+                let ask = Arc::clone(ask);
+                let lookup = Lookup { key, named, kinds, merchant, ask };
                 let _ = self.wiring.reads.send(Question::Original(lookup));
             }
             Effect::Forward(forward) => {

@@ -10,7 +10,7 @@ use switch_core::{
 };
 
 use crate::{
-    acquirer::{Inquiry, inquire},
+    acquirer::{Inquiry, inquire, translate},
     clock::WireClock,
     config::{
         AcquirerSettings, IssuerSettings, Keepalive, ListenerSettings, MerchantSettings,
@@ -23,6 +23,8 @@ use crate::{
 
 /// The number of the sale: its STAN towards the issuer is 234567.
 const ID: TxnId = TxnId(1_234_567);
+/// When messages are read.
+const WALL: Wall = Wall(1_767_199_999_000_000);
 
 pub(crate) struct Fixtures {
     pub(crate) keys: Arc<CardKeys>,
@@ -208,7 +210,16 @@ impl Fixtures {
             Inquiry::Refuse(cause) => return Err(cause),
             other => panic!("a request expected, {other:?} found"),
         };
-        let (kind, carried) = (request.kind, &request.carried);
+        if let Some(cause) = request.refusal {
+            return Err(cause);
+        }
+        let mut request = request;
+        let kind = request.kind;
+        if request.original.is_some() {
+            let more = translate(&desk, message, WALL, kind, issuer)?;
+            request.carried = [request.carried, more].concat().into();
+        }
+        let carried = &request.carried;
         let sent = issuer::request(issuer, &desk.directory, kind, ID, message, carried);
         let sent = Self::read_by(issuer, &sent.expect("a kind"));
         Ok((sent, Self::row_of(request)))
@@ -222,13 +233,18 @@ impl Fixtures {
     }
 
     pub(crate) fn ask(desk: &Desk, message: &Message) -> Inquiry {
+        Self::ask_partly(desk, message, None)
+    }
+
+    /// The same of a message of which these elements could not be read.
+    pub(crate) fn ask_partly(desk: &Desk, message: &Message, unread: Option<&[u8]>) -> Inquiry {
         let asked = Asked {
             ask: AskId(1),
             listener: "pos".into(),
             deadline: Instant(0),
             grace: Duration::ZERO,
         };
-        inquire(desk, message, asked, Wall(1_767_199_999_000_000))
+        inquire(desk, message, asked, WALL, unread)
     }
 
     fn request(&self, issuer: &IssuerSettings) -> Request {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use iso8583::Kind;
+use bytes::{Bytes, BytesMut};
+use iso8583::{Kind, Message};
 use store::{Store, StoreError};
-use switch_core::{Day, Found, Key, Named, OriginalFound, Row, TxnId};
+use switch_core::{Day, Found, Key, Named, OriginalFound, Row, Translated, TxnId};
 
 use crate::{
+    acquirer::{number_beside, translate},
     blob,
-    desk::{Desk, Directory},
+    desk::Directory,
+    input::OpenAsk,
     issuer,
 };
 
@@ -20,9 +22,9 @@ pub(crate) struct Lookup {
     pub(crate) key: Key,
     pub(crate) named: Named,
     pub(crate) kinds: Arc<[Kind]>,
-    /// The request's merchant (42), and the port's settings when it was read.
+    /// The request's merchant (42), and its message with the port's settings when it was read.
     pub(crate) merchant: Bytes,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) ask: Arc<OpenAsk>,
 }
 
 impl std::fmt::Debug for Lookup {
@@ -34,7 +36,7 @@ impl std::fmt::Debug for Lookup {
 impl Lookup {
     /// Whether it is of the request's domain.
     fn is_of_domain(&self, row: &Row) -> bool {
-        self.desk.terminal_key(&row.merchant, &row.terminal) == row.key.terminal()
+        self.ask.desk.terminal_key(&row.merchant, &row.terminal) == row.key.terminal()
     }
 
     /// Whether the request, which knows card and authorisation code only, may mean it.
@@ -43,6 +45,24 @@ impl Lookup {
             && date.is_none_or(|date| date_of(row) == Some(date))
             && row.merchant == self.merchant
             && self.is_of_domain(row)
+    }
+
+    /// What the request becomes for the issuer of this row.
+    fn translated(&self, directory: &Directory, row: &Row) -> Translated {
+        let Some(host) = row.issuer.as_ref().and_then(|name| directory.issuers.get(name)) else {
+            return Translated::NoIssuer;
+        };
+        let (ask, kind) = (&self.ask, self.key.kind());
+        let Some(kind) = kind else { return Translated::Inexpressible };
+        let Ok(carried) = translate(&ask.desk, &ask.message, ask.read.wall, kind, host) else {
+            return Translated::Inexpressible;
+        };
+        let more = Bytes::from([carried, issuer::original_named(host, row)].concat());
+        // found here, rather than once it is durable (M5)
+        let probe =
+            issuer::request(host, directory, kind, TxnId(1), &ask.message, &blob::alone(&more));
+        let fits = |message: Message| message.encode(&host.dialect, &mut BytesMut::new()).is_ok();
+        if probe.is_some_and(fits) { Translated::Carried(more) } else { Translated::Inexpressible }
     }
 }
 
@@ -68,10 +88,18 @@ pub(crate) async fn find(
             let from = store.today().map_or(Day(0), |today| Day(today.0 - MOST_DAYS));
             let mut held = store.read_of_card(card, &lookup.kinds, from).await?;
             held.retain(|found| lookup.may_mean(&found.row, code, date));
-            // a code may come again: one of which something is left, before one that was used up
-            let open = held
-                .iter()
-                .position(|found| found.row.state.is_told_approved() && found.row.left() > 0);
+            // a code may come again: one of which something is left, before one that was used up; and of these, one whose
+            // issuer can have the request
+            let is_open =
+                |found: &Found| found.row.state.is_told_approved() && found.row.left() > 0;
+            let open = held.iter().position(|found| {
+                is_open(found)
+                    && !matches!(
+                        lookup.translated(directory, &found.row),
+                        Translated::Inexpressible
+                    )
+            });
+            let open = open.or_else(|| held.iter().position(is_open));
             held.into_iter().nth(open.unwrap_or(0))
         }
     };
@@ -88,7 +116,6 @@ async fn describe(
     let row = &found.row;
     let (terminal, batch) = (row.key.terminal(), row.key.batch());
     let days = store.today().map_or(0, |today| today.0.saturating_sub(row.day.0));
-    let host = row.issuer.as_ref().and_then(|name| directory.issuers.get(name));
     Ok(OriginalFound {
         same_domain: lookup.is_of_domain(row),
         // in a dialect without batches no batch is ever closed
@@ -97,9 +124,26 @@ async fn describe(
         days_old: u32::try_from(days).unwrap_or(0),
         authorisation: authorisation(row),
         date: date_of(row),
-        elements: host.map_or_else(Bytes::new, |host| issuer::original_named(host, row)),
+        also_named: also_named(store, lookup, row).await?,
+        translated: lookup.translated(directory, row),
         found,
     })
+}
+
+/// Another transaction of the same merchant whose number the request gives too, where that may be one of its own.
+async fn also_named(
+    store: &Store,
+    lookup: &Lookup,
+    row: &Row,
+) -> Result<Option<TxnId>, StoreError> {
+    let ask = &lookup.ask;
+    let beside = number_beside(&ask.desk, &ask.message, ask.read.wall).filter(|id| *id != row.id);
+    let Some(id) = beside.filter(|_| !matches!(lookup.named, Named::Number(_))) else {
+        return Ok(None);
+    };
+    let other = store.read_id(id).await?.map(|found| found.row);
+    let own = |other: &Row| other.merchant == lookup.merchant && lookup.is_of_domain(other);
+    Ok(other.filter(own).map(|_| id))
 }
 
 /// The authorisation code (38) that it was answered with.

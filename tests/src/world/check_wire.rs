@@ -308,11 +308,13 @@ impl World {
         }
     }
 
-    /// I23: what is in flight stays within its bound.
+    /// I23: what is in flight stays within its bound, and is counted for settlements as it is.
     pub(super) fn check_bounds(&mut self, node: usize) {
-        let Some(gauges) = self.nodes[node].engine.as_ref().map(|engine| engine.gauges()) else {
-            return;
-        };
+        let Some(engine) = self.nodes[node].engine.as_ref() else { return };
+        let (gauges, exact) = (engine.gauges(), engine.open_counts_are_exact());
+        if !exact {
+            self.broken("I23", || format!("open requests of node {node} are counted wrongly"));
+        }
         let most = self.opts.max_in_flight * self.issuers.len();
         if gauges.in_flight > most + 64 {
             self.broken("I23", || format!("{} in flight at node {node}", gauges.in_flight));

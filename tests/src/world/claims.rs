@@ -109,6 +109,8 @@ impl World {
             days: rule.by_age.then_some(self.opts.days),
             authorisation: says.then_some(code),
             date: None,
+            rrn: None,
+            trace: None,
         });
         Some(Plan { kind, amount, card, issuer, about, original })
     }

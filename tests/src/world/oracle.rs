@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iso8583::{Kind, Takes};
 use switch_core::{
     ClaimStatus, Event, Found, Key, Named, ObligationStatus, OriginalFound, ReadFailed, Record,
-    RowState, TxnId,
+    RowState, Translated, TxnId,
 };
 
 use super::{coverage::Sit, edge, event::Proc, ledger::Sale, options::Fault, state::World, trade};
@@ -63,7 +63,8 @@ impl World {
             days_old: (self.store.today.0 - row.day.0).unsigned_abs(),
             authorisation: edge::authorisation_of(row),
             date: None,
-            elements: edge::elements(row.id),
+            also_named: None,
+            translated: Translated::Carried(edge::elements(row.id)),
             found,
         }
     }

@@ -371,7 +371,7 @@ fn m8_a_reversal_beside_a_request_of_a_closed_batch_comes_first() {
     rig.pass(Duration::ZERO);
     assert_eq!(
         rig.look(),
-        "read, insert reversed before arrival, done 2, refuse 1 (after-reversal)"
+        "read × 2, insert reversed before arrival, done 2, refuse 1 (after-reversal)"
     );
     assert_eq!(rig.state(), "(reversed before arrival)", "nothing of it stays in memory");
 }

@@ -2,7 +2,9 @@
 
 mod claims;
 mod money;
+mod open_requests;
 mod proofs;
+mod refusals;
 mod responses;
 mod rig;
 mod transitions;

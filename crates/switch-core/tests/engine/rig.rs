@@ -9,7 +9,7 @@ use switch_core::{
     Effect, Engine, EngineConfig, Event, Found, IssuerAnswer, IssuerPolicy, Key, LinkId, Matched,
     Named, Now, NumberBlock, Obligation, ObligationStatus, OriginalFound, Persisted, Read,
     ReadFailed, Record, RecordId, Reply, Request, ReversalRequest, ReversalSchedule, Row, RowState,
-    Takes, TerminalKey, TxnId,
+    Takes, TerminalKey, Translated, TxnId,
 };
 
 pub(crate) const ISSUER: &str = "issuer";
@@ -32,6 +32,8 @@ pub(crate) struct Rig {
     pub(crate) days_old: u32,
     pub(crate) other_domain: bool,
     pub(crate) refunded: bool,
+    pub(crate) also_named: Option<TxnId>,
+    pub(crate) translated: Translated,
     /// Whether the next look for an original fails.
     pub(crate) original_fails: bool,
     /// Whether looks for originals wait, and those that do.
@@ -80,7 +82,12 @@ pub(crate) fn policy() -> IssuerPolicy {
 impl Rig {
     /// A link is up and numbers are there.
     pub(crate) fn new() -> Self {
-        let mut rig = Self::down();
+        Self::numbered(1)
+    }
+
+    /// The same, with numbers from `first`.
+    pub(crate) fn numbered(first: u64) -> Self {
+        let mut rig = Self::down_at(first);
         rig.tell(Event::LinkUp { issuer: Arc::from(ISSUER), link: LINK });
         rig.log.clear();
         rig
@@ -99,6 +106,10 @@ impl Rig {
 
     /// No link is up.
     pub(crate) fn down() -> Self {
+        Self::down_at(1)
+    }
+
+    fn down_at(first: u64) -> Self {
         let config = EngineConfig { issuers: vec![policy()], ..EngineConfig::default() };
         let mut rig = Self {
             engine: Engine::new(config),
@@ -117,11 +128,13 @@ impl Rig {
             days_old: 0,
             other_domain: false,
             refunded: false,
+            also_named: None,
+            translated: Translated::Carried(Bytes::from_static(b"E")),
             original_fails: false,
             hold_originals: false,
             originals: Vec::new(),
         };
-        rig.number_from(1);
+        rig.number_from(first);
         rig.tell(Event::ReadsNew(true));
         rig.log.clear();
         rig
@@ -222,6 +235,11 @@ impl Rig {
     }
 
     fn perform(&mut self) {
+        self.perform_all();
+        assert!(self.engine.open_counts_are_exact(), "open requests are counted by terminal");
+    }
+
+    fn perform_all(&mut self) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Persist { record, what } => {
@@ -330,7 +348,8 @@ impl Rig {
         let (settled, days_old) = (self.settled, self.days_old);
         Ok(found.map(|found| {
             let authorisation = Some(*b"123456");
-            let (date, elements) = (Some(1127), Bytes::from_static(b"E"));
+            let date = Some(1127);
+            let translated = self.translated.clone();
             Box::new(OriginalFound {
                 found,
                 same_domain: !self.other_domain,
@@ -339,7 +358,8 @@ impl Rig {
                 days_old,
                 authorisation,
                 date,
-                elements,
+                also_named: self.also_named,
+                translated,
             })
         }))
     }
@@ -547,8 +567,16 @@ impl Rig {
         takes: Takes,
     ) -> Request {
         let days = (takes == Takes::Part).then_some(30);
-        let original =
-            ClaimAsk { named, kinds: kinds.into(), takes, days, authorisation: None, date: None };
+        let original = ClaimAsk {
+            named,
+            kinds: kinds.into(),
+            takes,
+            days,
+            authorisation: None,
+            date: None,
+            rrn: None,
+            trace: None,
+        };
         Request { amount, original: Some(Box::new(original)), ..self.request(ask) }
     }
 

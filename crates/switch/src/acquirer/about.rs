@@ -21,6 +21,11 @@ impl Asker<'_> {
         let authorisation = self.authorisation();
         let date = self.original_date();
         let named = self.named(rule, card, authorisation, date).ok_or(Cause::Format)?;
+        let given = self.trace().and_then(|named| match named {
+            // zeros where the terminal does not know it
+            Named::Trace { batch, stan } => (stan > 0).then_some((batch, stan)),
+            Named::Number(_) | Named::Authorisation { .. } => None,
+        });
         let limits = self.desk.directory.merchants.get(merchant).map(|merchant| merchant.limits);
         let (takes, days) = limited(row.kind, rule, limits.unwrap_or_default());
         Ok(Some(Box::new(ClaimAsk {
@@ -30,7 +35,33 @@ impl Asker<'_> {
             days,
             authorisation,
             date,
+            rrn: self.number_given().filter(|_| self.number_is_originals()),
+            trace: given,
         })))
+    }
+
+    /// Whether 37 of a request has no other meaning than the number of its original: so it is where its batch and trace number
+    /// stand in a field of their own (61). Elsewhere a terminal may number its own requests there.
+    fn number_is_originals(&self) -> bool {
+        self.dialect.elements().original_stan.is_some()
+    }
+
+    /// Number (37) that the request gives, where that is one; one that is none of ours is zero.
+    fn number_given(&self) -> Option<TxnId> {
+        let mut room = ROOM;
+        let text = self.message.text_bytes(37, &mut room)?;
+        let none = text.iter().all(|digit| matches!(digit, b'0' | b' '));
+        match self.number()? {
+            Named::Number(id) => Some(id).filter(|_| !none),
+            Named::Trace { .. } | Named::Authorisation { .. } => None,
+        }
+    }
+
+    /// The number that a request gives beside the trace number or the authorisation code of its original, where it may be one
+    /// of its own: that of a transaction of its merchant speaks against any other.
+    pub(super) fn number_beside(&self) -> Option<TxnId> {
+        let ours = self.number_given().filter(|id| id.0 > 0);
+        ours.filter(|_| !self.number_is_originals())
     }
 
     fn named(

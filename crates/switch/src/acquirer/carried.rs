@@ -37,16 +37,25 @@ impl Asker<'_> {
     pub(super) fn carried(
         &self,
         kind: Kind,
-        issuer: Option<&IssuerSettings>,
+        issuer: &IssuerSettings,
         chip: &[u8],
     ) -> Result<Bytes, Cause> {
-        let Some(issuer) = issuer else { return Ok(self.times().finish()) };
+        self.carry(kind, issuer, chip, self.times()).map(Packer::finish)
+    }
+
+    /// The same, packed behind what a packer has.
+    pub(super) fn carry(
+        &self,
+        kind: Kind,
+        issuer: &IssuerSettings,
+        chip: &[u8],
+        mut packer: Packer,
+    ) -> Result<Packer, Cause> {
         let plan = self.plan(kind, issuer)?;
         if !issuer::takes_chip(issuer, chip) {
             return Err(Cause::Format);
         }
         let at = self.desk.directory.clock.at(self.wall);
-        let mut packer = self.times();
         let has = |number| issuer.dialect.field(number).is_some();
         if version::is_1993(&issuer.dialect) {
             packer.put(version::YEAR, at.year().as_bytes());
@@ -97,7 +106,7 @@ impl Asker<'_> {
             let own = issuer.dialect.row(kind).and_then(|row| row.condition.as_deref());
             packer.put(25, own.unwrap_or_else(|| version::condition(kind)).as_bytes());
         }
-        Ok(packer.finish())
+        Ok(packer)
     }
 
     /// Entry mode (22) in the host's version of the standard, which a reversal repeats: what is kept has no PIN (52) to tell

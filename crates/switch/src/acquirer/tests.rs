@@ -41,8 +41,8 @@ fn messages_are_checked_in_the_order_of_the_contract() {
             m.set_text(60, "01000007000");
             m.remove(4);
         }),
-        ("format", |m| m.remove(4)),
-        ("format", |m| m.remove(2)),
+        ("event, format", |m| m.remove(4)),
+        ("event, format", |m| m.remove(2)),
         ("format", |m| m.set_text(60, "22000")),
         ("format", |m| m.remove(42)),
         ("not-supported", |m| m.set_text(60, "77000007000")),
@@ -89,8 +89,10 @@ fn originals_are_named_as_the_terminal_can() {
         let mut message = Fixtures::sale();
         change(&mut message);
         match Fixtures::ask(&desk, &message) {
-            Inquiry::Event(Event::Request(request), _) => Ok(request.original.map(|ask| ask.named)),
-            Inquiry::Refuse(cause) => Err(cause),
+            Inquiry::Event(Event::Request(request), _) => match request.refusal {
+                None => Ok(request.original.map(|ask| ask.named)),
+                Some(cause) => Err(cause),
+            },
             other => panic!("{other:?}"),
         }
     };
@@ -176,4 +178,98 @@ fn a_reversal_names_its_originals_identity() {
         let Inquiry::Event(_, named) = Fixtures::ask(&desk, &reversal) else { panic!("an event") };
         assert_eq!(named == original, same, "{field_61}");
     }
+}
+
+/// What a changed copy of the sale is beside the sale itself: its refusal, and whether identity and content are the same.
+/// `unread`: elements that could not be read of it.
+fn beside_the_sale(unread: Option<&[u8]>, change: Change) -> Option<(Option<Cause>, bool, bool)> {
+    let fixtures = Fixtures::new();
+    let desk = fixtures.desk("cup-pos", &Fixtures::issuer("iso87-ascii"));
+    let of = |message: &Message, unread| match Fixtures::ask_partly(&desk, message, unread) {
+        Inquiry::Event(Event::Request(request), Some(key)) => {
+            Some((request.refusal, key, request.digest))
+        }
+        Inquiry::Refuse(Cause::Format) => None,
+        other => panic!("{other:?}"),
+    };
+    let mut message = Fixtures::sale();
+    let (_, key, digest) = of(&message, None)?;
+    change(&mut message);
+    let (refusal, other_key, other_digest) = of(&message, unread)?;
+    Some((refusal, other_key == key, other_digest == digest))
+}
+
+#[test]
+fn a_malformed_copy_keeps_its_identity_and_has_the_content_only_if_all_of_that_is_read() {
+    let format = Some(Cause::Format);
+    let same = Some((format, true, true));
+    let other = Some((format, true, false));
+    let cases: [(Option<&[u8]>, Change, _); 16] = [
+        (None, |m| m.remove(4), other),
+        (None, |m| m.remove(2), other),
+        (None, |m| m.set_text(49, "15A"), other),
+        (None, |m| m.set_text(60, "220000070"), same),
+        // a void that does not say what it is of: another kind, another identity
+        (
+            None,
+            |m| {
+                m.set_text(3, "200000");
+                m.set_text(60, "23000007000");
+            },
+            Some((format, false, false)),
+        ),
+        (Some(&[]), |_| {}, same),
+        (Some(&[62, 64]), |_| {}, same),
+        (Some(&[14]), |m| m.remove(14), same),
+        (Some(&[55]), |m| m.remove(55), other),
+        (Some(&[4]), |m| m.remove(4), other),
+        (Some(&[35]), |_| {}, same),
+        (Some(&[2]), |m| m.remove(2), other),
+        // what makes the identity, or the kind
+        (Some(&[3]), |m| m.remove(3), None),
+        (Some(&[25]), |m| m.remove(25), None),
+        (Some(&[42]), |m| m.remove(42), None),
+        (Some(&[60]), |m| m.remove(60), None),
+    ];
+    for (at, (unread, change, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(beside_the_sale(unread, change), expected, "case {at}");
+    }
+}
+
+#[test]
+fn a_malformed_reversal_is_refused_at_once() {
+    let fixtures = Fixtures::new();
+    let desk = fixtures.desk("cup-pos", &Fixtures::issuer("iso87-ascii"));
+    let mut reversal = Fixtures::sale();
+    reversal.set_mti(Mti::parse("0400").expect("digits"));
+    reversal.set_text(61, "000007000042");
+    assert!(matches!(
+        Fixtures::ask_partly(&desk, &reversal, Some(&[62])),
+        Inquiry::Refuse(Cause::Format)
+    ));
+    reversal.remove(4);
+    assert!(matches!(Fixtures::ask(&desk, &reversal), Inquiry::Refuse(Cause::Format)));
+}
+
+#[test]
+fn what_is_about_an_original_is_not_refused_for_its_cards_prefix() {
+    let fixtures = Fixtures::new();
+    let desk = fixtures.desk("cup-pos", &Fixtures::issuer("iso87-ascii"));
+    let mut void = Fixtures::sale();
+    void.set_text(2, "4111111111111111");
+    void.set_text(3, "200000");
+    void.set_text(60, "23000007000");
+    void.set_text(61, "000007000041");
+    void.set_text(37, "000000000042");
+    let Inquiry::Event(Event::Request(request), _) = Fixtures::ask(&desk, &void) else {
+        panic!("a request")
+    };
+    assert_eq!(request.refusal, None);
+    let ask = request.original.expect("about another");
+    assert_eq!((ask.rrn, ask.trace), (Some(TxnId(42)), Some((7, 41))));
+    void.set_text(37, "000000000000");
+    let Inquiry::Event(Event::Request(request), _) = Fixtures::ask(&desk, &void) else {
+        panic!("a request")
+    };
+    assert_eq!(request.original.and_then(|ask| ask.rrn), None, "zeros are no number");
 }
