@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use store::StoreError;
 use switch_core::TxnId;
@@ -14,7 +14,7 @@ use switch_core::TxnId;
 use crate::{
     figures::Figures,
     names,
-    query::Query,
+    query::{self, BatchQuery, CaseQuery, NoQuery, Query, ReversalQuery},
     server::Shared,
     view::{Batch, Case, Event, OwedReversal, Taken, Transaction},
 };
@@ -42,6 +42,11 @@ impl From<QueryRejection> for Refusal {
     }
 }
 
+/// A parameter is wrong: its name, and what was expected.
+fn bad(why: String) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, why)
+}
+
 type Answer = Result<Json<Value>, Refusal>;
 
 /// `{"items": […]}`
@@ -54,17 +59,19 @@ pub(crate) async fn transactions(
     State(shared): State<Shared>,
     query: Result<Parameters<Query>, QueryRejection>,
 ) -> Answer {
-    let (filter, limit) = query?.0.read().map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))?;
+    let (filter, limit) = query?.0.read().map_err(bad)?;
     let found = shared.store.find(&filter, limit).await?;
     Ok(items(found.iter().map(Transaction::of).collect()))
 }
 
 /// `GET /api/v1/transactions/ID`: its row, the events of its timeline, its cases.
-pub(crate) async fn transaction(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let number = id.parse::<u64>().map_err(|_| {
-        Refusal(StatusCode::BAD_REQUEST, "the number (RRN) of a transaction expected".to_owned())
-    })?;
-    let id = TxnId(number);
+pub(crate) async fn transaction(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    none: Result<Parameters<NoQuery>, QueryRejection>,
+) -> Answer {
+    none?;
+    let id = TxnId(query::rrn(&id).map_err(bad)?);
     let Some(found) = shared.store.read_id(id).await? else {
         return Err(Refusal(StatusCode::NOT_FOUND, format!("no transaction {}", id.rrn())));
     };
@@ -80,39 +87,14 @@ pub(crate) async fn transaction(State(shared): State<Shared>, Path(id): Path<Str
     })))
 }
 
-/// What may be asked of the list of reversals.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReversalQuery {
-    status: Option<String>,
-    limit: Option<u32>,
-}
-
 /// `GET /api/v1/reversals?status=owed`
 pub(crate) async fn reversals(
     State(shared): State<Shared>,
     query: Result<Parameters<ReversalQuery>, QueryRejection>,
 ) -> Answer {
-    let query = query?.0;
-    let name = query.status.unwrap_or_else(|| "owed".to_owned());
-    let status = match name.as_str() {
-        "any" => None,
-        name => Some(names::status_of(name).ok_or_else(|| {
-            let expected = "status: owed, marked, cleared, confirmed, withdrawn or any expected";
-            Refusal(StatusCode::BAD_REQUEST, expected.to_owned())
-        })?),
-    };
-    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    let (status, limit) = query?.0.read().map_err(bad)?;
     let owed = shared.store.owed_list(status, limit).await?;
     Ok(items(owed.iter().map(OwedReversal::of).collect()))
-}
-
-/// What may be asked of the list of cases.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CaseQuery {
-    #[serde(default)]
-    all: bool,
 }
 
 /// `GET /api/v1/cases`: the open ones; with `all=true` the resolved ones too.
@@ -120,7 +102,7 @@ pub(crate) async fn cases(
     State(shared): State<Shared>,
     query: Result<Parameters<CaseQuery>, QueryRejection>,
 ) -> Answer {
-    let cases = if query?.0.all {
+    let cases = if query?.0.read().map_err(bad)? {
         shared.store.all_cases(1000).await?
     } else {
         shared.store.cases(None, 1000).await?
@@ -128,22 +110,13 @@ pub(crate) async fn cases(
     Ok(items(cases.iter().map(Case::of).collect()))
 }
 
-/// What may be asked of the list of batches.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BatchQuery {
-    terminal: Option<String>,
-    limit: Option<u32>,
-}
-
 /// `GET /api/v1/batches?terminal=…`: the newest first.
 pub(crate) async fn batches(
     State(shared): State<Shared>,
     query: Result<Parameters<BatchQuery>, QueryRejection>,
 ) -> Answer {
-    let query = query?.0;
-    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
-    let terminal = query.terminal.as_deref().map(str::as_bytes);
+    let (terminal, limit) = query?.0.read().map_err(bad)?;
+    let terminal = terminal.as_deref().map(str::as_bytes);
     let batches = shared.store.batches(terminal, limit).await?;
     Ok(items(batches.iter().map(Batch::of).collect()))
 }
@@ -168,12 +141,20 @@ pub(crate) fn link_list(figures: &Figures) -> Vec<Link> {
 }
 
 /// `GET /api/v1/links`
-pub(crate) async fn links(State(shared): State<Shared>) -> Json<Value> {
-    items(link_list(&shared.figures()))
+pub(crate) async fn links(
+    State(shared): State<Shared>,
+    none: Result<Parameters<NoQuery>, QueryRejection>,
+) -> Answer {
+    none?;
+    Ok(items(link_list(&shared.figures())))
 }
 
 /// `GET /api/v1/summary`: the figures of this node, and what the store holds open.
-pub(crate) async fn summary(State(shared): State<Shared>) -> Answer {
+pub(crate) async fn summary(
+    State(shared): State<Shared>,
+    none: Result<Parameters<NoQuery>, QueryRejection>,
+) -> Answer {
+    none?;
     let figures = shared.figures();
     let open = shared.store.open_counts().await?;
     let ended =

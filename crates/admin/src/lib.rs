@@ -8,7 +8,7 @@ mod glance;
 mod health;
 mod names;
 mod page;
-mod query;
+pub mod query;
 mod server;
 pub mod telemetry;
 mod view;

@@ -7,13 +7,13 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use store::Filter;
-use switch_core::{Found, ObligationCause, ObligationStatus};
+use switch_core::{Found, Obligation, ObligationCause, ObligationStatus};
 
 use crate::{
     api::{Link, link_list, whole},
     names,
     server::Shared,
-    view::Case,
+    view::{Case, attempted},
 };
 
 /// Newest transactions on the page.
@@ -70,6 +70,14 @@ impl Line {
             code: row.code.map_or_else(String::new, |code| code.to_string()),
         }
     }
+}
+
+/// Cause of a duty, with its attempts and what the last was answered.
+fn why(owed: &Obligation) -> String {
+    let answered = owed.answered.map(|code| code.to_string());
+    let attempted = attempted(owed.attempts, answered.as_deref());
+    let cause = names::cause(owed.cause);
+    if attempted.is_empty() { cause.to_owned() } else { format!("{cause}, {attempted}") }
 }
 
 /// The time of day, to the second, UTC.
@@ -152,11 +160,7 @@ async fn fill(shared: &Shared, page: &mut Page) -> Result<(), store::StoreError>
             terminal: names::text(&owed.terminal),
             card: names::card(&owed.first6, &owed.last4),
             amount: names::amount(owed.amount, &owed.currency),
-            state: format!(
-                "{}, {} attempts",
-                names::cause(owed.obligation.cause),
-                owed.obligation.attempts
-            ),
+            state: why(&owed.obligation),
             code: owed.issuer.clone().unwrap_or_default(),
         })
         .collect();

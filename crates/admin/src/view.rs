@@ -93,7 +93,10 @@ impl Taken {
 pub(crate) struct Reversal {
     pub(crate) status: &'static str,
     pub(crate) cause: &'static str,
+    /// Attempts that were written.
     pub(crate) attempts: u32,
+    /// Code of the last answer to one of them, as 39 of the 1987 version.
+    pub(crate) answered: Option<String>,
     pub(crate) opened: String,
     pub(crate) due: String,
     pub(crate) parked: bool,
@@ -106,6 +109,7 @@ impl Reversal {
             status: names::status(obligation.status),
             cause: names::cause(obligation.cause),
             attempts: obligation.attempts,
+            answered: obligation.answered.map(|code| code.to_string()),
             opened: names::time(obligation.opened),
             due: names::time(obligation.due),
             parked: obligation.parked,
@@ -160,6 +164,10 @@ pub(crate) struct Case {
     pub(crate) opened: String,
     pub(crate) resolved: Option<String>,
     pub(crate) detail: String,
+    /// Written attempts at the reversal or delivery of its transaction, where it has that duty.
+    pub(crate) attempts: Option<u32>,
+    /// Code of the last answer to one of them, as 39 of the 1987 version.
+    pub(crate) answered: Option<String>,
 }
 
 impl Case {
@@ -171,7 +179,27 @@ impl Case {
             opened: names::time(case.opened),
             resolved: case.resolved.map(names::time),
             detail: names::text(case.detail.as_bytes()),
+            attempts: case.attempts,
+            answered: case.answered.map(|code| code.to_string()),
         }
+    }
+
+    /// Attempts and the last answer, in words.
+    pub(crate) fn attempted(&self) -> String {
+        attempted(self.attempts.unwrap_or(0), self.answered.as_deref())
+    }
+}
+
+/// `3 attempts, last answer 94`; nothing where there was none.
+pub(crate) fn attempted(attempts: u32, answered: Option<&str>) -> String {
+    let attempts = match attempts {
+        0 => return String::new(),
+        1 => "1 attempt".to_owned(),
+        more => format!("{more} attempts"),
+    };
+    match answered {
+        Some(code) => format!("{attempts}, last answer {code}"),
+        None => format!("{attempts}, no answer"),
     }
 }
 

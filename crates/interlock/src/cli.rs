@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use admin::query;
+use clap::{
+    Parser, Subcommand,
+    builder::{StringValueParser, TypedValueParser},
+};
 use sim::bench::{Arrivals, Rates, Watched};
 
 use crate::config::{Address, Leaf, Span};
@@ -247,41 +251,48 @@ pub(crate) enum Txn {
     Show(Show),
 }
 
+/// The text of an option that the admin API takes, once it was read by the API's own rules.
+fn as_said<T>(
+    read: impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = String> {
+    StringValueParser::new().try_map(move |text| read(&text).map(|_| text))
+}
+
 /// Options of `txn find`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Find {
     /// Retrieval reference number, 37
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::rrn))]
     pub(crate) rrn: Option<String>,
     /// The terminal's own trace number, 11
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::stan))]
     pub(crate) stan: Option<String>,
     /// Terminal, 41
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::some))]
     pub(crate) terminal: Option<String>,
     /// Merchant, 42
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::some))]
     pub(crate) merchant: Option<String>,
     /// Amount in minor units, 4
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::amount))]
     pub(crate) amount: Option<String>,
     /// Last four digits of the card number
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::last4))]
     pub(crate) last4: Option<String>,
     /// Name of the issuer
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::some))]
     pub(crate) issuer: Option<String>,
     /// State, such as "approved" or "timed out"
-    #[arg(long)]
+    #[arg(long, value_parser = as_said(query::state))]
     pub(crate) state: Option<String>,
     /// Not before, such as 2026-11-23T08:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = as_said(query::time))]
     pub(crate) from: Option<String>,
     /// Before
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = as_said(query::time))]
     pub(crate) to: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = query::limit)]
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) server: Server,
@@ -300,11 +311,11 @@ pub(crate) struct Show {
 /// Options of `reversals`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reversals {
-    /// Only those
-    #[arg(long, default_value = "owed", value_parser = ["owed", "marked", "cleared", "confirmed", "withdrawn", "any"])]
+    /// Only those: owed, marked, cleared, confirmed, withdrawn, denied, ended-by-hand or any
+    #[arg(long, default_value = "owed", value_parser = as_said(query::status))]
     pub(crate) status: String,
     /// At most so many
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = query::limit)]
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) server: Server,
@@ -316,6 +327,7 @@ pub(crate) struct Resolve {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
     /// Number (RRN) of the transaction
+    #[arg(value_parser = query::rrn)]
     pub(crate) id: u64,
     /// What was found out
     #[arg(long = "as", value_enum)]
@@ -385,9 +397,10 @@ pub(crate) struct Cases {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Batches {
     /// Only those of this terminal (41)
+    #[arg(value_parser = as_said(query::some))]
     pub(crate) terminal: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = query::limit)]
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) server: Server,
@@ -601,6 +614,36 @@ mod tests {
             Cli::try_parse_from(line).is_ok()
         };
         assert!(set("a wrong clock") && !set(" ") && !set("two\nlines"));
+    }
+
+    #[test]
+    fn what_the_api_would_refuse_is_bad_usage() {
+        for (line, good) in [
+            ("txn find --stan 000042 --amount 0 --limit 1000 --state in-flight", true),
+            ("txn find --rrn 000000000007 --from 2026-11-23T08:00:00Z", true),
+            ("txn find --stan 4294967296", false),
+            ("txn find --stan 1000000", false),
+            ("txn find --amount 9223372036854775808", false),
+            ("txn find --amount -1", false),
+            ("txn find --limit 0", false),
+            ("txn find --limit 1001", false),
+            ("txn find --state bogus", false),
+            ("txn find --from 2026-11-30", false),
+            ("txn find --last4 123", false),
+            ("txn show 0", false),
+            ("reversals --status denied", true),
+            ("reversals --status ended-by-hand --limit 1", true),
+            ("reversals --status bogus", false),
+            ("reversals --limit 0", false),
+            ("batches 12345678 --limit 5000", false),
+        ] {
+            let words = ["interlock"].into_iter().chain(line.split(' '));
+            let refusal = Cli::try_parse_from(words).err();
+            assert_eq!(refusal.map(|error| error.exit_code()), (!good).then_some(2), "{line}");
+        }
+        let line = ["interlock", "txn", "find", "--stan", "4294967296"];
+        let refusal = Cli::try_parse_from(line).expect_err("out of range").to_string();
+        assert!(refusal.contains("--stan") && refusal.contains("0 to 999999"), "{refusal}");
     }
 
     #[test]

@@ -18,6 +18,19 @@ fn every_shipped_example_is_good() {
 }
 
 #[test]
+fn one_is_counted_in_the_singular() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("one.toml");
+    let text = "[store]\nurl = \"sqlite://x.db\"\n[[listener]]\nname = \"pos\"\nlisten = \"127.0.0.1:0\"\n\
+                dialect = \"cup-pos\"\n[[issuer]]\nname = \"bank\"\ndialect = \"iso87-ascii\"\n\
+                endpoints = [\"127.0.0.1:9\", \"127.0.0.1:10\"]\n[[route]]\nprefixes = [\"62\"]\nissuer = \"bank\"\n";
+    fs::write(&path, text).expect("written");
+    let output = interlock().args(["check", "--config"]).arg(&path).assert().success();
+    let said = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(said.contains("good: 1 listener, 1 issuer, 1 route, 0 merchants"), "{said}");
+}
+
+#[test]
 fn all_faults_of_a_file_come_at_once_with_status_2() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("bad.toml");

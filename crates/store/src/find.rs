@@ -1,7 +1,8 @@
 //! What people ask: transactions by what they remember of them, owed reversals, cases, the notes of a timeline.
 
 use switch_core::{
-    CaseKind, Found, Kind, Note, NoteKind, Obligation, ObligationStatus, RowState, TxnId, Wall,
+    CaseKind, Code, Found, Kind, Note, NoteKind, Obligation, ObligationStatus, RowState, TxnId,
+    Wall,
 };
 
 use crate::{Store, StoreError};
@@ -75,6 +76,10 @@ pub struct CaseFile {
     pub resolved: Option<Wall>,
     /// What differs, where the kind does not say it all. Never a card number.
     pub detail: String,
+    /// Written attempts at the reversal or delivery of its transaction; none where it has no such duty.
+    pub attempts: Option<u32>,
+    /// Code of the last answer to one of them.
+    pub answered: Option<Code>,
 }
 
 /// What the store holds open.
@@ -246,29 +251,31 @@ macro_rules! finders {
                 limit: u32,
             ) -> Result<Vec<crate::CaseFile>, crate::StoreError> {
                 let mut query = sqlx::QueryBuilder::<$db>::new(
-                    "SELECT id, kind, opened, resolved, detail FROM cases",
+                    "SELECT c.id, c.kind, c.opened, c.resolved, c.detail, o.attempts, o.answered \
+                     FROM cases c LEFT JOIN obligation o ON o.id = c.id",
                 );
                 match id {
                     Some(id) => {
-                        query.push(" WHERE id = ").push_bind(crate::image::long(id.0));
+                        query.push(" WHERE c.id = ").push_bind(crate::image::long(id.0));
                     }
                     None if resolved => {}
                     None => {
-                        query.push(" WHERE resolved IS NULL");
+                        query.push(" WHERE c.resolved IS NULL");
                     }
                 }
-                query.push(" ORDER BY opened DESC LIMIT ").push_bind(i64::from(limit));
+                query.push(" ORDER BY c.opened DESC LIMIT ").push_bind(i64::from(limit));
                 let rows = query.build().fetch_all(&self.$pool).await?;
                 rows.iter()
                     .map(|row| {
                         use sqlx::Row as _;
-                        crate::find::case_of(
+                        let case = crate::find::case_of(
                             row.try_get(0)?,
                             row.try_get(1)?,
                             row.try_get(2)?,
                             row.try_get(3)?,
                             row.try_get(4)?,
-                        )
+                        )?;
+                        case.with_duty(row.try_get(5)?, row.try_get(6)?)
                     })
                     .collect()
             }
@@ -369,7 +376,20 @@ pub(crate) fn case_of(
         opened: Wall(opened),
         resolved: resolved.map(Wall),
         detail: String::from_utf8_lossy(&detail.unwrap_or_default()).into_owned(),
+        attempts: None,
+        answered: None,
     })
+}
+
+impl CaseFile {
+    pub(crate) fn with_duty(
+        self,
+        attempts: Option<i32>,
+        answered: Option<String>,
+    ) -> Result<Self, StoreError> {
+        let answered = answered.as_deref().map(crate::image::code_of).transpose()?;
+        Ok(Self { attempts: attempts.map(crate::image::unsigned), answered, ..self })
+    }
 }
 
 /// Calls the back end's function of the same name.

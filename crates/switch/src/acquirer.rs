@@ -5,7 +5,7 @@ mod carried;
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use iso8583::{Cause, Dialect, Kind, KindRow, Message, Pan, TlvIter};
 use store::Opening;
 use switch_core::{Asked, Card, Digest, Event, Key, Request, ReversalRequest, TxnId, Wall};
@@ -16,6 +16,7 @@ use crate::{
     config::IssuerSettings,
     counter::{Errand, errand},
     desk::{Desk, seal},
+    issuer,
 };
 
 /// What a terminal's message asks for.
@@ -89,8 +90,8 @@ pub(crate) fn inquire(
     }
 }
 
-/// What is carried to `issuer`, the one of its original, of a request that was read at `wall`: to be appended to what it
-/// carries itself.
+/// What is carried to `issuer`, the one of its original, of a request that was read at `wall`, with what names the original
+/// there: to be appended to what the request carries itself.
 ///
 /// # Errors
 /// That host cannot have what the terminal sends: [`Cause::Format`].
@@ -100,10 +101,17 @@ pub(crate) fn translate(
     wall: Wall,
     kind: Kind,
     issuer: &IssuerSettings,
+    named: &[u8],
 ) -> Result<Bytes, Cause> {
     let asker = Asker { desk, dialect: &desk.listener.dialect, message, wall, unread: &[] };
     issuer.dialect.row(kind).ok_or(Cause::Format)?;
-    Ok(asker.carry(kind, issuer, &asker.chip()?, Packer::more())?.finish_more())
+    let carried = asker.carry(kind, issuer, &asker.chip()?, Packer::more())?.finish_more();
+    let more = Bytes::from([&carried[..], named].concat());
+    // tried here, since what cannot be written is never sent once it is durable (M5)
+    let whole = [&asker.times().finish()[..], &more[..]].concat();
+    let probe = issuer::request(issuer, &desk.directory, kind, TxnId(1), message, &whole);
+    let written = probe.map(|probe| probe.encode(&issuer.dialect, &mut BytesMut::new()));
+    if matches!(written, Some(Ok(_))) { Ok(more) } else { Err(Cause::Format) }
 }
 
 /// The number (37) that `message` gives beside what names its original, where that may be a number of its own.

@@ -42,11 +42,6 @@ impl Packer {
     }
 }
 
-/// What was packed to be appended to others, on its own.
-pub(crate) fn alone(more: &[u8]) -> Bytes {
-    [&[VERSION], more].concat().into()
-}
-
 /// The pieces, in one piece of memory: what is kept together is freed together.
 pub(crate) fn together<const N: usize>(pieces: [&[u8]; N]) -> [Bytes; N] {
     let mut all = Bytes::from(pieces.concat());

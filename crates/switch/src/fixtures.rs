@@ -216,7 +216,7 @@ impl Fixtures {
         let mut request = request;
         let kind = request.kind;
         if request.original.is_some() {
-            let more = translate(&desk, message, WALL, kind, issuer)?;
+            let more = translate(&desk, message, WALL, kind, issuer, &[])?;
             request.carried = [request.carried, more].concat().into();
         }
         let carried = &request.carried;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use iso8583::{Kind, Message};
+use bytes::Bytes;
+use iso8583::Kind;
 use store::{Store, StoreError};
 use switch_core::{Day, Found, Key, Named, OriginalFound, Row, Translated, TxnId};
 
@@ -54,15 +54,11 @@ impl Lookup {
         };
         let (ask, kind) = (&self.ask, self.key.kind());
         let Some(kind) = kind else { return Translated::Inexpressible };
-        let Ok(carried) = translate(&ask.desk, &ask.message, ask.read.wall, kind, host) else {
-            return Translated::Inexpressible;
-        };
-        let more = Bytes::from([carried, issuer::original_named(host, row)].concat());
-        // found here, rather than once it is durable (M5)
-        let probe =
-            issuer::request(host, directory, kind, TxnId(1), &ask.message, &blob::alone(&more));
-        let fits = |message: Message| message.encode(&host.dialect, &mut BytesMut::new()).is_ok();
-        if probe.is_some_and(fits) { Translated::Carried(more) } else { Translated::Inexpressible }
+        let named = issuer::original_named(host, row);
+        match translate(&ask.desk, &ask.message, ask.read.wall, kind, host, &named) {
+            Ok(more) => Translated::Carried(more),
+            Err(_) => Translated::Inexpressible,
+        }
     }
 }
 

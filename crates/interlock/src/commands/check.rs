@@ -21,14 +21,20 @@ pub(crate) async fn run(options: &Check) -> anyhow::Result<ExitCode> {
     card_key(&config).await?;
     let settings = &config.settings;
     say(format_args!(
-        "{}: good: {} listeners, {} issuers, {} routes, {} merchants",
+        "{}: good: {}, {}, {}, {}",
         config.file.display(),
-        settings.listener.0.len(),
-        settings.issuer.0.len(),
-        settings.route.0.len(),
-        settings.merchant.0.len(),
+        counted(settings.listener.0.len(), "listener"),
+        counted(settings.issuer.0.len(), "issuer"),
+        counted(settings.route.0.len(), "route"),
+        counted(settings.merchant.0.len(), "merchant"),
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `1 listener`, `2 listeners`.
+fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// How long the database may take to say which key is its own.

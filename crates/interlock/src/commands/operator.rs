@@ -18,11 +18,11 @@ const TRANSACTIONS: &[&str] = &[
 ];
 /// Columns of a list of reversals.
 const REVERSALS: &[&str] = &[
-    "rrn", "status", "cause", "attempts", "opened", "kind", "terminal", "amount", "currency",
-    "issuer",
+    "rrn", "status", "cause", "attempts", "answered", "opened", "kind", "terminal", "amount",
+    "currency", "issuer",
 ];
 /// Columns of a list of cases.
-const CASES: &[&str] = &["rrn", "opened", "resolved", "kind", "detail"];
+const CASES: &[&str] = &["rrn", "opened", "resolved", "kind", "detail", "attempts", "answered"];
 /// Columns of a list of batches.
 const BATCHES: &[&str] = &[
     "merchant",
@@ -73,7 +73,7 @@ pub(crate) async fn show(options: &Show) -> anyhow::Result<ExitCode> {
     say(&table)?;
     for (title, key, columns) in [
         ("Events", "events", &["at", "what", "detail"][..]),
-        ("Cases", "cases", &["kind", "opened", "resolved", "detail"][..]),
+        ("Cases", "cases", &["kind", "opened", "resolved", "detail", "attempts", "answered"][..]),
         ("Claims on it", "claims", &["rrn", "amount", "status"][..]),
     ] {
         let items = answer.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);

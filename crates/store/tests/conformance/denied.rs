@@ -62,7 +62,12 @@ async fn attempts_and_the_last_answer_are_kept(home: &Home) {
         let listed = node.store.owed_list(None, 10).await.expect("reads");
         let listed = listed.first().map(|owed| owed.obligation.clone());
         assert_eq!(listed, Some(known), "as people see it");
+        let cases = node.store.cases(None, 10).await.expect("reads");
+        let case = cases.first().map(|case| (case.attempts, case.answered));
+        assert_eq!(case, Some((Some(attempts), answered.map(code))), "beside its case");
     };
+    let case = Case { id: row.id, kind: CaseKind::ReversalUnanswered, at: NOON };
+    assert!(is_applied(&node.write(Record::Case(Box::new(case))).await));
     expect(&node, 0, None).await;
     assert!(is_applied(&node.write(progress(&row, 1, false, Some(code("94")))).await));
     expect(&node, 1, Some("94")).await;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use iso8583::{Dialect, Framing, Message};
+use iso8583::{Dialect, Message};
 use link::{Deframer, Framed};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,12 +48,16 @@ pub(crate) struct Host {
 /// The answer that approves a message.
 pub(crate) fn approval(request: &Message) -> Message {
     let mut answer = Message::new(request.mti().response());
+    if let Some(header) = request.header() {
+        answer.set_header(*header);
+    }
     for number in [2, 3, 4, 7, 11, 12, 13, 25, 32, 37, 41, 42, 49, 70] {
         if request.has(number) {
             answer.copy(number, request);
         }
     }
-    answer.set_text(39, "00");
+    let is_1993 = request.mti().version() == 1;
+    answer.set_text(39, if is_1993 { "000" } else { "00" });
     if request.mti().class() == 2 {
         answer.set_text(38, "A12345");
     }
@@ -63,13 +67,18 @@ pub(crate) fn approval(request: &Message) -> Message {
 impl Host {
     /// A host that approves everything. Its sockets take little that it has not read.
     pub(crate) fn start() -> Self {
+        Self::speaking("iso87-ascii")
+    }
+
+    /// The same in another shipped dialect.
+    pub(crate) fn speaking(dialect: &str) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4_096).expect("a small buffer");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let listener = socket.listen(64).expect("a port");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
-            dialect: Dialect::shipped("iso87-ascii").expect("shipped"),
+            dialect: Dialect::shipped(dialect).expect("shipped"),
             seen: Mutex::default(),
             conduct: Mutex::new(Box::new(|message| Deed::Answer(vec![approval(message)]))),
         });
@@ -139,7 +148,7 @@ impl Drop for Host {
 }
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
-    let mut deframer = Deframer::new(Framing::Ascii4, 9_999);
+    let mut deframer = Deframer::new(shared.dialect.framing(), 9_999);
     let mut buffer = vec![0; 4_096];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         deframer.push(&buffer[..count]);

@@ -8,5 +8,7 @@ mod links;
 mod node;
 mod originals;
 mod purchase;
+mod refusals;
+mod reroutes;
 mod safeguards;
 mod terminal;

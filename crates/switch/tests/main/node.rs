@@ -124,10 +124,13 @@ impl Node {
         let host = Host::start();
         let mut settings = settings(dir.path(), host.address);
         change(&mut settings);
+        let links: usize =
+            settings.issuers.iter().map(|of| of.connections * of.endpoints.len()).sum();
         let running = Box::pin(Switch::start(settings)).await.expect("started");
         let node = Self { running, dir, host };
         let watch = node.running.watch();
-        until("the node is ready", || async { watch.is_ready() && watch.links_up() == 2 }).await;
+        until("the node is ready", || async { watch.is_ready() && watch.links_up() == links })
+            .await;
         node
     }
 
