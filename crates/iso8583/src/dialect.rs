@@ -4,7 +4,9 @@ mod faults;
 mod fields;
 mod identity;
 mod kinds;
+mod matching;
 mod meaning;
+mod network;
 mod original;
 mod parse;
 mod shipped;
@@ -22,7 +24,9 @@ use crate::plan::Plan;
 pub use faults::{DialectError, Fault as DialectFault};
 pub use identity::{Element, Elements, Original};
 pub use kinds::{FormatFault, KindRow};
+pub use matching::MatchSet;
 pub use meaning::{Class, Meaning, Retry};
+pub use network::NetworkRequest;
 pub use original::{NamedBy, OriginalRule, Side, Takes};
 pub use parse::LoadError;
 pub use shipped::SHIPPED;
@@ -82,6 +86,9 @@ pub struct Dialect {
     /// Sorted by code.
     meanings: Vec<(Code, Meaning)>,
     reversal: ReversalPolicy,
+    network: network::NetworkCodes,
+    matching: MatchSet,
+    host_rrn: Vec<Element>,
 }
 
 impl Dialect {
@@ -266,6 +273,19 @@ impl Dialect {
     pub fn told(&self, code: Code) -> Code {
         let own = self.from_iso87(code);
         self.meaning(own).and_then(|meaning| meaning.told).unwrap_or(own)
+    }
+
+    /// The elements by which a host's answer is matched with its request.
+    #[must_use]
+    pub const fn matching(&self) -> MatchSet {
+        self.matching
+    }
+
+    /// Where a host of this dialect wants the reference number (37) that it answered the original with: in reversals, and in
+    /// requests that are about an original. Empty where it has none of its own.
+    #[must_use]
+    pub fn host_rrn(&self) -> &[Element] {
+        &self.host_rrn
     }
 
     /// How reversals that the switch makes look.

@@ -57,8 +57,8 @@ pub use cause::Cause;
 pub use code::{Code, CodeError};
 pub use dialect::{
     Class, Dialect, DialectError, DialectFault, Element, Elements, FormatFault, KindRow, LoadError,
-    Meaning, NamedBy, Original, OriginalRule, Retry, ReversalPolicy, SHIPPED, Secondary, Side,
-    Takes,
+    MatchSet, Meaning, NamedBy, NetworkRequest, Original, OriginalRule, Retry, ReversalPolicy,
+    SHIPPED, Secondary, Side, Takes,
 };
 pub use digits::{from_hex, to_hex};
 pub use error::{DecodeError, EncodeError, ErrorKind};

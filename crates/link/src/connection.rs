@@ -361,6 +361,11 @@ impl<R: Receipt> Connection<R> {
         self.outbox = Outbox::default();
     }
 
+    /// Drops of what waits the frames that have not been begun, but those whose receipt `stays`; their slips say so.
+    pub fn withdraw(&mut self, stays: impl Fn(&R) -> bool) {
+        self.outbox.withdraw(stays);
+    }
+
     /// Ends it so that bytes which the peer does not have yet are thrown away: nothing more is written, the slips of what
     /// waits say so, and when it is dropped the peer gets a reset.
     pub fn abandon(&mut self) {

@@ -99,6 +99,21 @@ impl<R: Receipt> Outbox<R> {
         }
     }
 
+    /// Drops the frames that have not been begun but those whose receipt `stays`; their slips say that they were never sent.
+    pub fn withdraw(&mut self, stays: impl Fn(&R) -> bool) {
+        for mut frame in std::mem::take(&mut self.queue) {
+            let goes = frame.slip.as_ref().and_then(Slip::receipt).is_some_and(|own| !stays(own));
+            if goes {
+                self.bytes -= frame.bytes.len();
+                if let Some(slip) = frame.slip.take() {
+                    slip.never_sent(NeverSent::Gone);
+                }
+            } else {
+                self.queue.push_back(frame);
+            }
+        }
+    }
+
     /// Writes what waits with `write`, which gives the number of bytes that the kernel took; the frames that are too late
     /// are dropped first. Gives how many bytes went, until nothing waits or `write` says `WouldBlock`.
     ///
@@ -197,6 +212,25 @@ mod tests {
         drop(outbox);
         let rest: Vec<_> = heard.try_iter().collect();
         assert_eq!(rest, [("d", Some(NeverSent::Gone))]);
+    }
+
+    #[test]
+    fn what_is_withdrawn_was_never_sent_but_what_was_begun_is_finished() {
+        let (told, heard) = mpsc::channel();
+        let mut outbox = Outbox::default();
+        for name in ["begun", "withdrawn", "stays"] {
+            let slip = Slip::new(Tell(name, told.clone()));
+            outbox.push(Outgoing { bytes: Bytes::from_static(b"1234"), slip, not_after: None });
+        }
+        let mut takes = vec![1];
+        let mut some =
+            |_: &[IoSlice<'_>]| takes.pop().ok_or_else(|| io::ErrorKind::WouldBlock.into());
+        outbox.flush(Instant::now, &mut some).expect("no error");
+        outbox.withdraw(|own| own.0 == "stays");
+        assert_eq!((outbox.bytes(), outbox.len()), (7, 2));
+        outbox.flush(Instant::now, |slices| Ok(slices.iter().map(|s| s.len()).sum())).expect("all");
+        let all: Vec<_> = heard.try_iter().collect();
+        assert_eq!(all, [("begun", None), ("withdrawn", Some(NeverSent::Gone)), ("stays", None)]);
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub enum ProxyError {
     /// Other bytes than its signature.
     #[error("the connection does not begin with a PROXY header of version 2")]
     Signature,
+    /// The text form of version 1.
+    #[error("the connection begins with a PROXY header of version 1, where version 2 is expected")]
+    Version1,
     /// A version, command or address family that does not exist.
     #[error("the PROXY header has an unknown version, command or family")]
     Unknown,
@@ -16,6 +19,8 @@ pub enum ProxyError {
     Length,
 }
 
+/// How a header of version 1 begins.
+const VERSION_1: &[u8; 6] = b"PROXY ";
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version and command, family, length.
 const FIXED: usize = 16;
@@ -27,6 +32,11 @@ const LONGEST: usize = 1_024;
 /// # Errors
 /// `bytes` does not begin with such a header.
 pub fn proxied(bytes: &[u8]) -> Result<Option<(usize, Option<SocketAddr>)>, ProxyError> {
+    let text = bytes.len().min(VERSION_1.len());
+    if text > 0 && bytes.get(..text) == VERSION_1.get(..text) {
+        let whole = text == VERSION_1.len();
+        return if whole { Err(ProxyError::Version1) } else { Ok(None) };
+    }
     let known = bytes.len().min(SIGNATURE.len());
     if bytes.get(..known) != SIGNATURE.get(..known) {
         return Err(ProxyError::Signature);
@@ -89,7 +99,8 @@ mod tests {
         assert_eq!(proxied(&local), Ok(Some((16, None))));
         for (bytes, error) in [
             (b"\r\n\r\n\0\r\nQUIX".to_vec(), ProxyError::Signature),
-            (b"PROXY TCP4".to_vec(), ProxyError::Signature),
+            (b"PROXY TCP4".to_vec(), ProxyError::Version1),
+            (b"PROXIMA".to_vec(), ProxyError::Signature),
             (header(0x11, 0x11, &[0; 12]), ProxyError::Unknown),
             (header(0x21, 0x11, &[0; 4]), ProxyError::Length),
             (header(0x21, 0x21, &[0; 1_025]), ProxyError::Length),

@@ -59,7 +59,7 @@ pub use ids::{
     AskId, Day, Digest, Epoch, IssuerName, Key, LinkId, Name, NodeNo, RecordId, TerminalKey, TxnId,
 };
 pub use network::{
-    DownReason, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
+    DownReason, Exchange, NetworkMessage, Session, SessionEffect, SessionEvent, SessionPolicy,
 };
 pub use policy::{EngineConfig, IssuerPolicy, ReversalSchedule};
 pub use record::{

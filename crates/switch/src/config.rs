@@ -251,6 +251,10 @@ pub struct Bounds {
     pub stalled: Duration,
     /// How long connecting, a sign-on or an echo may take.
     pub network_patience: Duration,
+    /// A link on which nothing is heard for so long while an answer is awaited is tested with an echo.
+    pub link_silence: Duration,
+    /// A link on which nothing is heard for so long after an echo is mute: others go before it.
+    pub link_probe: Duration,
 }
 
 impl Default for Bounds {
@@ -268,6 +272,8 @@ impl Default for Bounds {
             link_answers: 2_000,
             stalled: Duration::from_secs(2),
             network_patience: Duration::from_secs(5),
+            link_silence: Duration::from_secs(3),
+            link_probe: Duration::from_secs(2),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use iso8583::{Cause, Message};
-use link::{Connection, Ended, Incoming, Outgoing, Reading, Slip};
+use link::{Connection, Ended, FrameError, Incoming, Outgoing, Reading, Slip};
 use switch_core::{AskId, Asked, Day, Event, Key, Reply, TerminalKey, TxnId};
 use tokio::sync::mpsc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -28,7 +28,7 @@ use crate::{
     input::{Input, OpenAsk, ReplyReceipt, ToTerminal},
     listener::Port,
     reply::{Answer, encode, response},
-    telemetry,
+    telemetry, warnings,
 };
 
 /// A terminal's connection and what waits on it.
@@ -102,6 +102,7 @@ impl TerminalConnection {
                 self.broken = matches!(ended, Ended::Broken(_) | Ended::Overfull)
                     || !self.link.outbox().is_empty();
                 tracing::debug!(peer = %self.link.peer(), reason = %ended, "connection ended");
+                self.warn_of(ended);
                 why(ended)
             }
             End::Unreadable => {
@@ -112,6 +113,30 @@ impl TerminalConnection {
             End::Drained => "drained",
         };
         telemetry::connection_ended(&self.port.name, why);
+    }
+
+    /// What cannot be cut into frames, or has no PROXY header where one is asked for, says nothing but that a person must look.
+    fn warn_of(&self, ended: &Ended) {
+        let reason = match ended {
+            // The first letters of a PROXY header of version 1, read as a length.
+            Ended::Framing(error @ FrameError::TooLong { length: 0x5052, .. }) => {
+                format!("{error}; it may be a PROXY header, which needs proxy_protocol = true")
+            }
+            Ended::Framing(error) => error.to_string(),
+            Ended::Proxy(error) => error.to_string(),
+            Ended::Unfinished => ended.to_string(),
+            Ended::Closed | Ended::Broken(_) | Ended::Idle | Ended::Flooded | Ended::Overfull => {
+                return;
+            }
+        };
+        let peer = warnings::peer(self.link.peer());
+        if let Some(times) = warnings::due(&peer, why(ended)) {
+            let framing = self.port.desk.load().listener.framing.name();
+            tracing::warn!(
+                listener = %self.port.name, peer, framing, reason, times,
+                "a terminal's connection is closed"
+            );
+        }
     }
 
     async fn turn(&mut self) -> Result<(), End> {
@@ -188,11 +213,15 @@ impl TerminalConnection {
             Err(error) => {
                 let kind = error.kind.name();
                 telemetry::decode_error(&self.port.name, kind);
-                // Place and kind, never a value.
-                tracing::debug!(
-                    peer = %self.link.peer(), kind, field = error.field, offset = error.offset,
-                    length, "a frame could not be read"
-                );
+                let peer = warnings::peer(self.link.peer());
+                if let Some(times) = warnings::due(&peer, kind) {
+                    // Place and kind, never a value.
+                    tracing::warn!(
+                        listener = %self.port.name, peer, kind, field = error.field,
+                        offset = error.offset, length, times,
+                        dialect = desk.listener.dialect.name(), "a frame of a terminal cannot be read"
+                    );
+                }
                 let partial = error
                     .partial
                     .filter(|partial| unanswerable(&desk.listener.dialect, partial).is_none());
@@ -238,7 +267,13 @@ impl TerminalConnection {
             }
             Inquiry::Ignore(reason) => {
                 telemetry::ignored(&self.port.name, reason);
-                tracing::debug!(peer = %self.link.peer(), reason, "a message was dropped");
+                let peer = warnings::peer(self.link.peer());
+                if let Some(times) = warnings::due(&peer, reason) {
+                    tracing::warn!(
+                        listener = %self.port.name, peer, reason = dropped(reason), times,
+                        "a message of a terminal is dropped"
+                    );
+                }
                 return if reason == "response" { Ok(()) } else { self.on_unreadable() };
             }
         };
@@ -401,6 +436,16 @@ impl Drop for TerminalConnection {
                 self.port.inputs.event(Event::DeliveryUnknown { key, id, day });
             }
         }
+    }
+}
+
+/// Why a message is dropped, in words.
+fn dropped(reason: &str) -> &'static str {
+    match reason {
+        "response" => "it is no request",
+        "terminal" => "it names no terminal (41)",
+        "stan" => "it has no trace number (11)",
+        _ => "there is nobody to answer",
     }
 }
 

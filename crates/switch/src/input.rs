@@ -156,6 +156,9 @@ pub(crate) enum ToIssuer {
     },
     /// A reversal, or the advice itself (M12).
     Reverse { row: Box<Row>, repeat: bool, slip: Slip<LinkReceipt> },
+    /// A reversal that shall go another way, since this link is mute and others are not: what the kernel still holds of its
+    /// original must die first (M4).
+    GoRound { slip: Slip<LinkReceipt> },
 }
 
 /// A link as the driver knows it.
@@ -165,6 +168,14 @@ pub(crate) struct LinkHandle {
     pub(crate) queue: mpsc::UnboundedSender<ToIssuer>,
     /// Frames that wait, requests and reversals.
     pub(crate) waiting: Arc<Waiting>,
+    /// Nothing is heard on it: others go before it.
+    pub(crate) mute: Arc<AtomicBool>,
+}
+
+impl LinkHandle {
+    pub(crate) fn is_mute(&self) -> bool {
+        self.mute.load(Ordering::Relaxed)
+    }
 }
 
 /// How many frames wait on a link.

@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use iso8583::{
-    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, Pan, TlvIter, from_gbk,
+    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, NetworkRequest, Pan, TlvIter,
+    from_gbk,
 };
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, Matched, NetworkMessage, Row, TxnId, Wall};
@@ -339,7 +340,7 @@ pub(crate) enum FromIssuer {
     /// An answer to a network management message: its trace number, and whether it approves.
     Network(u32, bool),
     /// A network management request of its own.
-    Asked,
+    Asked(NetworkRequest),
     /// Neither; counted and dropped.
     Stray(&'static str),
 }
@@ -350,7 +351,11 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
     let code = message.code();
     let class = code.map_or(Class::Unknown, |code| issuer.dialect.class(code));
     if mti.is_request() {
-        return if mti.class() == 8 { FromIssuer::Asked } else { FromIssuer::Stray("request") };
+        return if mti.class() == 8 {
+            FromIssuer::Asked(issuer.dialect.network_request(message))
+        } else {
+            FromIssuer::Stray("request")
+        };
     }
     let Some(stan) = message.stan() else { return FromIssuer::Stray("stan") };
     if mti.class() == 8 {

@@ -3,16 +3,19 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant as StdInstant},
 };
 
 use bytes::Bytes;
-use iso8583::{Kind, Message, OnSilence};
+use iso8583::{Cause, Kind, Message, NetworkRequest, OnSilence};
 use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Slip};
 use switch_core::{
-    Event, Instant, LinkId, Matched, NetworkMessage, Session, SessionEffect, SessionEvent,
-    SessionPolicy, TxnId,
+    Event, Exchange, Instant, IssuerAnswer, LinkId, Matched, Name, NetworkMessage, Session,
+    SessionEffect, SessionEvent, SessionPolicy, TxnId,
 };
 use tokio::{
     net::TcpStream,
@@ -36,7 +39,19 @@ const MOST_TIMED: usize = 10_000;
 pub(crate) struct LinkEnd {
     /// The issuer answered a sign-on or an echo on it.
     pub(crate) proven: bool,
+    /// Nothing was heard on it at the end.
+    pub(crate) mute: bool,
     pub(crate) reason: String,
+}
+
+/// What requests may expect of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It was never signed on.
+    New,
+    Up,
+    /// The issuer signed off.
+    SignedOff,
 }
 
 pub(crate) struct IssuerLink {
@@ -56,8 +71,9 @@ pub(crate) struct IssuerLink {
     /// The trace numbers of our last sign-on and echo.
     asked: BTreeMap<u32, NetworkMessage>,
     last_stan: u32,
-    queued_at: BTreeMap<TxnId, Instant>,
-    announced: bool,
+    /// When requests were queued, by STAN.
+    queued_at: BTreeMap<u32, Instant>,
+    standing: Standing,
     proven: bool,
 }
 
@@ -67,6 +83,7 @@ impl IssuerLink {
         id: LinkId,
         stream: TcpStream,
         endpoint: &str,
+        suspect: bool,
     ) -> io::Result<Self> {
         let settings = host.settings.load();
         let limits = Limits {
@@ -81,6 +98,11 @@ impl IssuerLink {
             echo_interval: settings.echo_interval,
             patience: host.bounds.network_patience,
             misses: MISSES,
+            silence: host.bounds.link_silence,
+            probe: host.bounds.link_probe,
+            timeout: settings.timeout,
+            // An issuer that signed off had a reason that lasts: it is asked as seldom as a host that is gone.
+            sign_on_again: settings.reconnect.longest,
         };
         let connection = Connection::new(stream, settings.framing, limits)?;
         drop(settings);
@@ -90,16 +112,21 @@ impl IssuerLink {
             id,
             endpoint: endpoint.to_owned(),
             connection,
-            session: Session::new(policy, clock::mono()),
+            session: Session::new(policy, clock::mono(), suspect),
             queue,
-            handle: LinkHandle { id, queue: sender, waiting: Arc::new(Waiting::default()) },
+            handle: LinkHandle {
+                id,
+                queue: sender,
+                waiting: Arc::new(Waiting::default()),
+                mute: Arc::new(AtomicBool::new(false)),
+            },
             paced: VecDeque::new(),
             next_turn: None,
             answers,
             asked: BTreeMap::new(),
             last_stan: 0,
             queued_at: BTreeMap::new(),
-            announced: false,
+            standing: Standing::New,
             proven: false,
             host,
         })
@@ -112,7 +139,11 @@ impl IssuerLink {
                 break reason;
             }
         };
-        LinkEnd { proven: self.proven, reason }
+        LinkEnd {
+            proven: self.proven,
+            mute: self.session.is_mute() || self.handle.is_mute(),
+            reason,
+        }
     }
 
     async fn turn(&mut self) -> Result<(), String> {
@@ -141,14 +172,14 @@ impl IssuerLink {
             _room = answers.acquire(), if !room => {}
             command = self.queue.recv() => {
                 if let Some(command) = command {
-                    self.on_command(command);
+                    self.on_command(command)?;
                 }
             }
             () = tokio::time::sleep_until(wake.into()) => {}
         }
         // An issuer that sends without a pause still gets its requests.
         while let Ok(command) = self.queue.try_recv() {
-            self.on_command(command);
+            self.on_command(command)?;
         }
         self.session.handle_timeout(clock::mono());
         self.reset_if_stalled()
@@ -179,22 +210,84 @@ impl IssuerLink {
         match effect {
             SessionEffect::Send(what) => self.send_network(what),
             SessionEffect::Up => {
-                let settings = self.host.settings.load();
-                telemetry::link_up(&settings.name, &self.endpoint, true);
-                tracing::info!(
-                    issuer = %settings.name, endpoint = self.endpoint, link = self.id.0,
-                    "link to issuer up"
-                );
-                self.announced = true;
-                let up = Input::LinkUp(settings.name.clone(), self.handle.clone());
-                self.host.inputs.send(up);
+                self.on_up();
+                Ok(())
+            }
+            SessionEffect::SignedOff => {
+                self.on_signed_off();
+                Ok(())
+            }
+            SessionEffect::Mute => {
+                self.set_mute(true);
+                Ok(())
+            }
+            SessionEffect::Speaks => {
+                self.set_mute(false);
                 Ok(())
             }
             SessionEffect::Proven => {
                 self.proven = true;
                 Ok(())
             }
-            SessionEffect::Down(reason) => Err(format!("{reason:?}")),
+            SessionEffect::Down(reason) => Err(reason.name().to_owned()),
+        }
+    }
+
+    fn on_up(&mut self) {
+        let name = self.host.settings.load().name.clone();
+        self.leave_standing(&name);
+        self.standing = Standing::Up;
+        telemetry::link_up(&name, &self.endpoint, true);
+        tracing::info!(
+            issuer = %name, endpoint = self.endpoint, link = self.id.0, "link to issuer up"
+        );
+        self.host.inputs.send(Input::LinkUp(name, self.handle.clone()));
+    }
+
+    /// Nothing but network management goes out until one side signs on: what waits was never sent (M5).
+    fn on_signed_off(&mut self) {
+        let name = self.host.settings.load().name.clone();
+        tracing::warn!(
+            issuer = %name, endpoint = self.endpoint, link = self.id.0,
+            "the issuer signed off: no request goes to this link until it signs on again"
+        );
+        let stays = |receipt: &LinkReceipt| matches!(receipt, LinkReceipt::Network);
+        self.paced.retain(|frame| frame.slip.receipt().is_some_and(stays));
+        self.connection.withdraw(stays);
+        while self.queue.try_recv().is_ok() {}
+        self.leave_standing(&name);
+        self.standing = Standing::SignedOff;
+        telemetry::link_signed_off(&name, &self.endpoint, true);
+    }
+
+    /// Takes back what was said of the link.
+    fn leave_standing(&mut self, name: &Name) {
+        match std::mem::replace(&mut self.standing, Standing::New) {
+            Standing::New => {}
+            Standing::Up => {
+                telemetry::link_up(name, &self.endpoint, false);
+                self.host.inputs.send(Input::LinkDown(name.clone(), self.id));
+            }
+            Standing::SignedOff => telemetry::link_signed_off(name, &self.endpoint, false),
+        }
+    }
+
+    fn set_mute(&mut self, mute: bool) {
+        if self.handle.mute.swap(mute, Ordering::Relaxed) == mute {
+            return;
+        }
+        let name = self.host.settings.load().name.clone();
+        telemetry::link_mute(&name, &self.endpoint, mute);
+        if mute {
+            tracing::warn!(
+                issuer = %name, endpoint = self.endpoint, link = self.id.0,
+                "nothing is heard on a link to the issuer: others go before it"
+            );
+        } else {
+            tracing::info!(
+                issuer = %name, endpoint = self.endpoint, link = self.id.0,
+                "the link to the issuer speaks again"
+            );
         }
     }
 
@@ -214,8 +307,18 @@ impl IssuerLink {
         Ok(())
     }
 
-    fn on_command(&mut self, command: ToIssuer) {
+    fn on_command(&mut self, command: ToIssuer) -> Result<(), String> {
+        // Queued before the driver knew: its slip says that it was never sent.
+        if self.standing == Standing::SignedOff {
+            return Ok(());
+        }
         match command {
+            ToIssuer::GoRound { slip } if self.handle.is_mute() => {
+                slip.never_sent(NeverSent::Gone);
+                return Err("mute while its reversals go another way".to_owned());
+            }
+            // It spoke meanwhile: the reversal comes again.
+            ToIssuer::GoRound { slip } => slip.never_sent(NeverSent::Gone),
             ToIssuer::Forward { ask, id, carried, not_after, slip } => {
                 self.forward(&ask, id, &carried, not_after, slip);
             }
@@ -231,6 +334,7 @@ impl IssuerLink {
                 self.queue_message(message, row.id, slip, None);
             }
         }
+        Ok(())
     }
 
     fn forward(
@@ -247,7 +351,7 @@ impl IssuerLink {
             issuer::request(&settings, directory, kind, id, &ask.message, carried)
         });
         self.queue_message(message, id, slip, Some(not_after));
-        self.queued_at.insert(id, clock::mono());
+        self.queued_at.insert(id.stan(), clock::mono());
         if self.queued_at.len() > MOST_TIMED {
             self.queued_at.pop_first();
         }
@@ -302,6 +406,9 @@ impl IssuerLink {
                 self.paced.push_front(frame);
                 return;
             }
+            if let Some(exchange) = frame.slip.receipt().and_then(exchange_of) {
+                self.session.handle(clock::of(now), SessionEvent::Asked(exchange));
+            }
             self.connection.queue(frame);
         }
     }
@@ -324,8 +431,10 @@ impl IssuerLink {
         let mut event = SessionEvent::Heard;
         match issuer::read(&settings, &self.host.keys, &message) {
             FromIssuer::Answer(answer) => {
-                if let Matched::Number(id) = answer.matched
-                    && let Some(at) = self.queued_at.remove(&id).filter(|_| !answer.to_reversal)
+                let exchange = answered(&answer);
+                event = SessionEvent::Served(exchange);
+                if !exchange.reversal
+                    && let Some(at) = self.queued_at.remove(&exchange.stan)
                 {
                     self.host.seconds.record(now.since(at));
                 }
@@ -337,7 +446,17 @@ impl IssuerLink {
                 Some(message) => event = SessionEvent::Answered { message, approved },
                 None => telemetry::issuer_stray(&settings.name, "network"),
             },
-            FromIssuer::Asked => self.answer_network(&message),
+            FromIssuer::Asked(what) => {
+                self.answer_network(&message, what);
+                event = match what {
+                    NetworkRequest::SignOn => SessionEvent::SignedOn,
+                    NetworkRequest::SignOff => SessionEvent::SignedOff,
+                    NetworkRequest::Echo
+                    | NetworkRequest::CutOver
+                    | NetworkRequest::KeyChange
+                    | NetworkRequest::Unknown => SessionEvent::Heard,
+                };
+            }
             FromIssuer::Stray(reason) => {
                 telemetry::issuer_stray(&settings.name, reason);
                 tracing::debug!(issuer = %settings.name, reason, "a message of the issuer was dropped");
@@ -346,9 +465,34 @@ impl IssuerLink {
         self.session.handle(now, event);
     }
 
-    /// The issuer tests the line, or signs on from its side.
-    fn answer_network(&mut self, request: &Message) {
+    /// The issuer tests the line, signs on or off from its side, or tells of its day. What we do not do is refused: an issuer
+    /// that believed us would change a key that we do not have.
+    fn answer_network(&mut self, request: &Message, what: NetworkRequest) {
         let settings = self.host.settings.load_full();
+        telemetry::issuer_network(&settings.name, what.name());
+        let (issuer, link, endpoint) = (&settings.name, self.id.0, &*self.endpoint);
+        let done = match what {
+            NetworkRequest::Echo | NetworkRequest::SignOn | NetworkRequest::SignOff => true,
+            NetworkRequest::CutOver => {
+                tracing::info!(
+                    %issuer, link, endpoint, "the issuer's business day changes; ours does not move"
+                );
+                true
+            }
+            NetworkRequest::KeyChange => {
+                tracing::warn!(
+                    %issuer, link, endpoint, "a key change of the issuer was refused: this link has no keys"
+                );
+                false
+            }
+            NetworkRequest::Unknown => {
+                tracing::warn!(
+                    %issuer, link, endpoint,
+                    "a network management message of the issuer was refused: its code is not in the dialect"
+                );
+                false
+            }
+        };
         let dialect = &settings.dialect;
         let row = dialect.kind_of(request).or_else(|| dialect.row(Kind::Echo));
         let mut answer = Message::new(request.mti().response());
@@ -357,7 +501,12 @@ impl IssuerLink {
                 answer.copy(number, request);
             }
         }
-        answer.set_text(39, dialect.done_code(request.mti()).as_str());
+        let code = if done {
+            dialect.done_code(request.mti())
+        } else {
+            dialect.code_for(Cause::NotSupported)
+        };
+        answer.set_text(39, code.as_str());
         match answer.to_frame(dialect, settings.framing) {
             Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
             Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),
@@ -377,12 +526,30 @@ impl Drop for IssuerLink {
         } else {
             self.connection.abandon();
         }
-        if self.announced {
-            let name = self.host.settings.load().name.clone();
-            telemetry::link_up(&name, &self.endpoint, false);
-            self.host.inputs.send(Input::LinkDown(name, self.id));
+        let name = self.host.settings.load().name.clone();
+        if self.handle.is_mute() {
+            telemetry::link_mute(&name, &self.endpoint, false);
         }
+        self.leave_standing(&name);
     }
+}
+
+/// The exchange that a frame begins.
+fn exchange_of(receipt: &LinkReceipt) -> Option<Exchange> {
+    match receipt {
+        LinkReceipt::Request { id, .. } => Some(Exchange { stan: id.stan(), reversal: false }),
+        LinkReceipt::Reversal { id, .. } => Some(Exchange { stan: id.stan(), reversal: true }),
+        LinkReceipt::Network => None,
+    }
+}
+
+/// The exchange that an answer ends. An advice goes out as a reversal does, and its answer is one to a request.
+fn answered(answer: &IssuerAnswer) -> Exchange {
+    let stan = match answer.matched {
+        Matched::Number(id) => id.stan(),
+        Matched::Trace { stan, sent: _ } => stan,
+    };
+    Exchange { stan, reversal: answer.to_reversal }
 }
 
 fn describe(ended: &Ended) -> String {

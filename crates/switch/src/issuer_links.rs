@@ -75,6 +75,7 @@ fn waits(settings: &ReconnectSettings) -> impl Iterator<Item = Duration> + use<>
 async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
     let mut delays = waits(&host.settings.load().reconnect);
     let mut warned = false;
+    let mut suspect = false;
     loop {
         let settings = host.settings.load_full();
         let tuning =
@@ -82,9 +83,11 @@ async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
         match connect(endpoint, host.bounds.network_patience, tuning).await {
             Ok(stream) => {
                 let id = LinkId(host.numbers.fetch_add(1, Ordering::Relaxed));
-                let end = match IssuerLink::new(Arc::clone(host), id, stream, endpoint) {
+                let end = match IssuerLink::new(Arc::clone(host), id, stream, endpoint, suspect) {
                     Ok(link) => link.run().await,
-                    Err(error) => LinkEnd { proven: false, reason: error.to_string() },
+                    Err(error) => {
+                        LinkEnd { proven: false, mute: suspect, reason: error.to_string() }
+                    }
                 };
                 if end.proven {
                     delays = waits(&settings.reconnect);
@@ -94,6 +97,7 @@ async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
                     "link to issuer ended"
                 );
                 warned &= !end.proven;
+                suspect = end.mute;
             }
             Err(error) if !warned => {
                 tracing::warn!(issuer = %settings.name, endpoint, %error, "cannot connect to issuer");

@@ -2,6 +2,8 @@
 
 use switch_core::{Notice, ReversalResult};
 
+use crate::warnings;
+
 /// Logs a notice.
 pub(crate) fn note(notice: &Notice) {
     match notice {
@@ -9,7 +11,14 @@ pub(crate) fn note(notice: &Notice) {
             tracing::debug!(%listener, kind = kind.name(), ?outcome, "transaction concluded");
         }
         Notice::Duplicate(result) => tracing::debug!(?result, "copy of a request"),
-        Notice::LateAnswer(issuer) => tracing::debug!(%issuer, "late or unasked answer"),
+        Notice::LateAnswer(issuer) => {
+            if let Some(times) = warnings::due(issuer, "late") {
+                tracing::warn!(
+                    %issuer, times,
+                    "an answer of an issuer came late, came twice, or matches nothing that is open"
+                );
+            }
+        }
         Notice::ReversalOwed(issuer) => tracing::debug!(%issuer, "reversal owed"),
         Notice::Reversal { issuer, result } => match result {
             ReversalResult::Confirmed | ReversalResult::Withdrawn => {
@@ -35,7 +44,12 @@ pub(crate) fn note(notice: &Notice) {
             tracing::warn!(rrn = id.rrn(), kind = kind.name(), "case opened");
         }
         Notice::Contradicted(issuer) => {
-            tracing::debug!(%issuer, "answer contradicts its request");
+            if let Some(times) = warnings::due(issuer, "contradiction") {
+                tracing::warn!(
+                    %issuer, times,
+                    "an answer of an issuer names another amount, currency, card, terminal or merchant than was sent"
+                );
+            }
         }
         Notice::Forwarded { id, commit } => {
             tracing::debug!(rrn = id.0, day = commit.day.0, "forwarded");

@@ -35,6 +35,7 @@ mod running;
 mod start;
 mod telemetry;
 mod version;
+mod warnings;
 
 pub use card_key::{OtherKey, refuse_other};
 pub use counter::{Parameters, ParametersError, ParametersFault};

@@ -29,12 +29,20 @@ struct Links {
 }
 
 impl Links {
-    /// The next link with room for a request.
+    /// Whether any of them is not mute.
+    fn any_speaks(&self) -> bool {
+        self.up.iter().any(|link| !link.is_mute())
+    }
+
+    /// The next link with room for a request; a mute one only where all are mute.
     fn with_room(&mut self, most: usize) -> Option<&LinkHandle> {
         let count = self.up.len();
+        let any_speaks = self.any_speaks();
         let room = |at: &usize| {
-            let link = self.up.get(*at);
-            link.is_some_and(|link| link.waiting.requests.load(Ordering::Relaxed) < most)
+            self.up.get(*at).is_some_and(|link| {
+                link.waiting.requests.load(Ordering::Relaxed) < most
+                    && !(any_speaks && link.is_mute())
+            })
         };
         let found = (0..count).map(|step| (self.next + step) % count).find(room)?;
         self.next = found + 1;
@@ -95,11 +103,13 @@ impl Router {
         }
     }
 
-    /// Queues a reversal on the link that carried its original while that is up, else on the next.
+    /// Queues a reversal on the link that carried its original while that is up, else on the next. Where that link is mute and
+    /// another is not, it ends first: then the reversal is tried again on the other.
     pub(crate) fn reverse(&mut self, reversal: ReversalOut) {
         let id = reversal.owed.id();
         let links = self.issuers.entry(reversal.issuer).or_default();
         let own = reversal.link.and_then(|own| links.up.iter().find(|link| link.id == own));
+        let go_round = own.is_some_and(LinkHandle::is_mute) && links.any_speaks();
         let link = own.cloned().or_else(|| links.with_room(usize::MAX).cloned());
         let waiting = link.as_ref().map(|link| Arc::clone(&link.waiting));
         if let Some(waiting) = &waiting {
@@ -114,7 +124,54 @@ impl Router {
         let slip = Slip::new(receipt);
         if let Some(link) = link {
             let (row, repeat) = (reversal.row, reversal.repeat);
-            let _ = link.queue.send(ToIssuer::Reverse { row, repeat, slip });
+            let _ = link.queue.send(if go_round {
+                ToIssuer::GoRound { slip }
+            } else {
+                ToIssuer::Reverse { row, repeat, slip }
+            });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::input::Waiting;
+
+    fn link(id: u64, mute: bool) -> LinkHandle {
+        LinkHandle {
+            id: LinkId(id),
+            queue: mpsc::unbounded_channel().0,
+            waiting: Arc::new(Waiting::default()),
+            mute: Arc::new(AtomicBool::new(mute)),
+        }
+    }
+
+    #[test]
+    fn mute_links_get_work_only_where_all_are_mute() {
+        for (mute, expected) in [
+            ([false, false, false], [1, 2, 3, 1]),
+            ([false, true, false], [1, 3, 1, 3]),
+            ([true, true, false], [3, 3, 3, 3]),
+            ([true, true, true], [1, 2, 3, 1]),
+        ] {
+            let up = (1..).zip(mute).map(|(id, mute)| link(id, mute)).collect();
+            let mut links = Links { up, next: 0 };
+            let taken = expected.map(|_| links.with_room(1).map(|link| link.id.0));
+            assert_eq!(taken, expected.map(Some), "{mute:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_link_that_speaks_goes_before_a_mute_one() {
+        let mut links = Links { up: vec![link(1, false), link(2, true)], next: 0 };
+        for handle in &links.up {
+            handle.waiting.requests.store(usize::from(handle.id.0 == 1), Ordering::Relaxed);
+        }
+        assert!(links.with_room(1).is_none(), "refused as never sent rather than unknown");
     }
 }

@@ -115,10 +115,7 @@ impl Switch {
             inputs: inputs.clone(),
             shown: Arc::clone(&shown),
         };
-        if let Store::Sqlite(_) = &store {
-            // One process serves a file. On a server the beats of the other nodes tell it.
-            inputs.event(Event::ReadsNew(true));
-        }
+        tell_reads(&store, &inputs);
         // Before the recovery, which may take longer than others wait for a silent node.
         let (beaten, beats) = watch::channel(());
         let beating = tokio::spawn(keeper.clone().beat(ending.clone(), beaten));
@@ -171,6 +168,13 @@ async fn open_counter(
     Ok(newest)
 }
 
+/// One process serves an embedded database, and reads its own numbers. On a server the beats of the other nodes tell it.
+fn tell_reads(store: &Store, inputs: &Inputs) {
+    if let Store::Sqlite(_) = store {
+        inputs.event(Event::ReadsNew(true));
+    }
+}
+
 /// Takes the lease, unless the key or the business day stands against it; gives the watch over the clock.
 async fn take_place(
     settings: &Settings,
@@ -181,7 +185,7 @@ async fn take_place(
     let file = &settings.card_data.key_file;
     card_key::look(store, file, keys).await?;
     // The first day of a new database is the server's.
-    let wall = store.clock().await?.unwrap_or(clock::now().wall);
+    let wall = store.clock().await?.unwrap_or_else(|| clock::now().wall);
     let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
     tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
     card_key::keep(store, file, keys).await?;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 
 use metrics::{
-    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
 };
 use switch_core::{
     DuplicateResult, Gauges, Instant, Kind, Name, Notice, ReversalResult, ShedReason, TxnOutcome,
@@ -32,6 +32,7 @@ pub fn describe() {
         ("interlock_keepalives_total", "Zero-length frames of terminals"),
         ("interlock_connections_ended_total", "Connections of terminals by why they ended"),
         ("interlock_issuer_stray_total", "Messages of issuers that were dropped"),
+        ("interlock_issuer_network_total", "Network management messages of issuers"),
     ];
     for (name, text) in counters {
         describe_counter!(name, text);
@@ -39,6 +40,8 @@ pub fn describe() {
     let gauges = [
         ("interlock_in_flight", "Requests without an outcome"),
         ("interlock_link_up", "Links to an issuer's endpoint that are signed on"),
+        ("interlock_link_signed_off", "Links to an endpoint whose issuer signed off"),
+        ("interlock_link_mute", "Links to an issuer's endpoint on which nothing is heard"),
         ("interlock_reversals_owed", "Reversals owed by this node"),
         ("interlock_advices_owed", "Advices and refunds that this node must deliver"),
         ("interlock_records_waiting", "Records that wait for the store"),
@@ -81,16 +84,39 @@ pub(crate) fn issuer_seconds(issuer: &Name) -> Histogram {
     histogram!("interlock_issuer_seconds", "issuer" => issuer.clone())
 }
 
-pub(crate) fn link_up(issuer: &Name, endpoint: &str, up: bool) {
+fn link_gauge(name: &'static str, issuer: &Name, endpoint: &str) -> Gauge {
     let labels = [("issuer", issuer.to_string()), ("endpoint", endpoint.to_owned())];
-    let links = gauge!("interlock_link_up", &labels);
-    if up { links.increment(1.0) } else { links.decrement(1.0) }
+    gauge!(name, &labels)
+}
+
+fn count_link(links: &Gauge, more: bool) {
+    if more { links.increment(1.0) } else { links.decrement(1.0) }
+}
+
+pub(crate) fn link_up(issuer: &Name, endpoint: &str, up: bool) {
+    count_link(&link_gauge("interlock_link_up", issuer, endpoint), up);
+}
+
+pub(crate) fn link_signed_off(issuer: &Name, endpoint: &str, off: bool) {
+    count_link(&link_gauge("interlock_link_signed_off", issuer, endpoint), off);
+}
+
+pub(crate) fn link_mute(issuer: &Name, endpoint: &str, mute: bool) {
+    count_link(&link_gauge("interlock_link_mute", issuer, endpoint), mute);
+}
+
+/// An issuer sent a network management message of its own.
+pub(crate) fn issuer_network(issuer: &Name, request: &'static str) {
+    let issuer = issuer.clone();
+    counter!("interlock_issuer_network_total", "issuer" => issuer, "request" => request)
+        .increment(1);
 }
 
 /// So that a link that was never up is seen as down, and what never happened with its issuer as zero.
 pub(crate) fn link_known(issuer: &Name, endpoint: &str) {
-    let labels = [("issuer", issuer.to_string()), ("endpoint", endpoint.to_owned())];
-    gauge!("interlock_link_up", &labels).increment(0.0);
+    for name in ["interlock_link_up", "interlock_link_signed_off", "interlock_link_mute"] {
+        link_gauge(name, issuer, endpoint).increment(0.0);
+    }
     counter!("interlock_late_answers_total", "issuer" => issuer.clone()).increment(0);
     for result in ["confirmed", "denied", "refused", "unanswered", "withdrawn"] {
         let issuer = issuer.clone();

@@ -214,7 +214,7 @@ mod tests {
             ("002", "10", true, true),
             ("116", "51", false, false),
             ("911", "98", false, false),
-            ("999", "05", false, false),
+            ("999", "999", false, false),
         ] {
             let mut answer = fixtures.forwarded(&issuer);
             answer.set_mti(answer.mti().response());

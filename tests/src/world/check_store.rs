@@ -180,19 +180,22 @@ impl World {
                     });
                 }
             }
-            ObligationStatus::Denied => {
-                let entry = self.entry_of(row).cloned().unwrap_or_default();
-                let case = self.store.cases.contains(&(id, CaseKind::ReversalDenied));
-                if entry.approvals == 0 || entry.not_found == 0 || !case {
-                    self.broken("I14", || {
-                        format!("{} is denied, by an issuer with {entry:?}, case {case}", id.0)
-                    });
-                }
-                self.hit(Sit::Denied);
-            }
+            ObligationStatus::Denied => self.check_denied(row),
             ObligationStatus::EndedByHand => {}
             ObligationStatus::Cleared => self.hit(Sit::MarkCleared),
         }
+    }
+
+    /// M4: its issuer approved it, and answered its reversal with 25; and that is a case.
+    fn check_denied(&mut self, row: &Row) {
+        let entry = self.entry_of(row).cloned().unwrap_or_default();
+        let case = self.store.cases.contains(&(row.id, CaseKind::ReversalDenied));
+        if entry.approvals == 0 || entry.not_found == 0 || !case {
+            self.broken("I14", || {
+                format!("{} is denied, by an issuer with {entry:?}, case {case}", row.id.0)
+            });
+        }
+        self.hit(Sit::Denied);
     }
 
     pub(super) fn entry_of(&self, row: &Row) -> Option<&Entry> {

@@ -172,16 +172,6 @@ impl World {
                 let no = self.answer(issuer, msg, code);
                 self.answer_after(link, no, quick);
             }
-            Manner::OpenDecline { charged } => {
-                if charged {
-                    self.post(issuer, msg, msg.amount);
-                    self.entry(issuer, msg.id).shrugged = true;
-                }
-                self.hit(Sit::OpenDecline);
-                let code = self.rng.pick(&["06", "91", "94", "96", "77", "A0"]);
-                let no = self.answer(issuer, msg, edge::code(code));
-                self.answer_after(link, no, quick);
-            }
             Manner::Silent { charged } => {
                 if charged {
                     self.post(issuer, msg, msg.amount);
@@ -217,6 +207,32 @@ impl World {
                 self.hit(Sit::WrongStanDropped);
             }
             Manner::WrongAmount => self.wrong_answer(issuer, link, msg, quick),
+            Manner::OpenDecline { .. } | Manner::UnknownCode | Manner::Partial => {
+                self.act_coded(issuer, link, msg, manner, quick);
+            }
+        }
+    }
+
+    /// Answers with a code that is neither a plain approval nor a plain refusal.
+    fn act_coded(
+        &mut self,
+        issuer: usize,
+        link: usize,
+        msg: &ToIssuer,
+        manner: Manner,
+        quick: u64,
+    ) {
+        match manner {
+            Manner::OpenDecline { charged } => {
+                if charged {
+                    self.post(issuer, msg, msg.amount);
+                    self.entry(issuer, msg.id).shrugged = true;
+                }
+                self.hit(Sit::OpenDecline);
+                let code = self.rng.pick(&["06", "91", "94", "96", "77", "A0"]);
+                let no = self.answer(issuer, msg, edge::code(code));
+                self.answer_after(link, no, quick);
+            }
             Manner::UnknownCode => {
                 if self.rng.chance(500) {
                     self.post(issuer, msg, msg.amount);
@@ -237,6 +253,16 @@ impl World {
                 }
                 self.answer_after(link, yes, quick);
             }
+            Manner::Approve
+            | Manner::Decline
+            | Manner::Silent { .. }
+            | Manner::Late
+            | Manner::Edge
+            | Manner::Twice
+            | Manner::ApproveThenDecline
+            | Manner::DeclineThenApprove
+            | Manner::WrongStan
+            | Manner::WrongAmount => {}
         }
     }
 

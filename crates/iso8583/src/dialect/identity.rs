@@ -198,7 +198,7 @@ pub(super) fn partial(fields: &[Option<FieldSpec>]) -> Vec<Element> {
     fields.iter().flatten().filter_map(part).collect()
 }
 
-fn parse(text: &str) -> Option<Element> {
+pub(super) fn parse(text: &str) -> Option<Element> {
     let (field, part) = match text.split_once('.') {
         None => (text, None),
         Some((field, part)) => (field, Some(part.parse().ok()?)),

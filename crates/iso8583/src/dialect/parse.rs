@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 use super::faults::{DialectError, Faults, Section, one_of};
 use super::{
-    Dialect, Elements, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, meaning,
-    shipped,
+    Dialect, Elements, KindRow, ReversalPolicy, Secondary, fields, identity, kinds, matching,
+    meaning, network, shipped,
 };
 use crate::cause::Cause;
 use crate::code::Code;
@@ -137,6 +137,9 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
     let (causes, done) = causes(file.section("causes", faults), faults);
     let meanings = meaning::meanings(file.section("codes", faults), faults);
     let reversal = reversal(&mut file, faults);
+    let network = network::network(file.section("network", faults), &kinds, faults);
+    let matching = matching::match_set(&mut file, &fields, faults);
+    let host_rrn = matching::host_rrn(&mut file, matching, &fields, faults);
     file.end(faults);
     known_fields(&fields, &elements, &echoed, (&kinds, &reversal), faults);
     Dialect {
@@ -158,6 +161,9 @@ fn read(name: &str, table: Table, faults: &mut Faults) -> Dialect {
         done,
         meanings,
         reversal,
+        network,
+        matching,
+        host_rrn,
     }
 }
 

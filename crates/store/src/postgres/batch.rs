@@ -87,7 +87,8 @@ impl WriterConnection {
     async fn ready(&mut self, fence: Fence) -> Result<&mut FencedSession, Fault> {
         if !self.session().map_err(Fault::Down)?.is_alive().await {
             self.session = None;
-            match self.reaffirm(fence).await {
+            // Boxed, since it is rare and its connecting is large.
+            match Box::pin(self.reaffirm(fence)).await {
                 Ok(Some(_day)) => tracing::info!(
                     lane = fence.lane.name(),
                     "a database session that was cut while idle was made anew"

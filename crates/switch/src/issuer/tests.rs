@@ -14,11 +14,10 @@ fn answered(fixtures: &Fixtures, change: impl FnOnce(&mut Message)) -> FromIssue
     read(&issuer, &fixtures.keys, &answer)
 }
 
-/// Number of the transaction that an answer names.
-fn named(answer: &IssuerAnswer) -> TxnId {
+fn matched(answer: &IssuerAnswer) -> u64 {
     match answer.matched {
-        Matched::Number(id) => id,
-        Matched::Trace { .. } => panic!("the dialect matches by number"),
+        Matched::Number(id) => id.0,
+        Matched::Trace { stan, sent: _ } => stan.into(),
     }
 }
 
@@ -38,11 +37,11 @@ fn answers_are_matched_by_class_stan_and_rrn() {
     for (expected, change) in cases {
         let found = match answered(&fixtures, change) {
             FromIssuer::Answer(answer) if answer.to_reversal => {
-                format!("answer to reversal of {}", named(&answer).0)
+                format!("answer to reversal of {}", matched(&answer))
             }
-            FromIssuer::Answer(answer) => format!("answer of {}", named(&answer).0),
+            FromIssuer::Answer(answer) => format!("answer of {}", matched(&answer)),
             FromIssuer::Network(stan, approves) => format!("network {stan} {approves}"),
-            FromIssuer::Asked => "asked".to_owned(),
+            FromIssuer::Asked(what) => what.name().to_owned(),
             FromIssuer::Stray(why) => format!("stray {why}"),
         };
         assert_eq!(found, expected);

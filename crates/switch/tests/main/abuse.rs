@@ -331,7 +331,8 @@ async fn an_approval_after_a_refusal_is_reversed() {
     });
     let mut terminal = node.terminal().await;
     assert_eq!(code(&terminal.ask(&purchase(1, 100)).await), "51");
-    until("it was reversed", || async { !node.host.seen("0401").is_empty() }).await;
+    until("it was reversed", || async { !node.host.seen("0400").is_empty() }).await;
+    assert!(node.host.seen("0401").is_empty(), "M4: the first on the wire is no repeat");
     assert_eq!(
         code(&terminal.ask(&purchase(1, 100)).await),
         "51",

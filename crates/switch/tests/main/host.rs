@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,6 +15,7 @@ use link::{Deframer, Framed};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::broadcast,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,9 +39,13 @@ struct Shared {
     dialect: Dialect,
     seen: Mutex<Vec<Message>>,
     conduct: Mutex<Conduct>,
+    network: Mutex<Conduct>,
+    connections: AtomicUsize,
+    /// What it sends unasked, on every connection.
+    unasked: broadcast::Sender<Message>,
 }
 
-/// A host that keeps all that it was sent, but for network management.
+/// A host that keeps all that it was sent, but for the network management that it answers.
 pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -72,21 +80,30 @@ impl Host {
 
     /// The same in another shipped dialect.
     pub(crate) fn speaking(dialect: &str) -> Self {
+        Self::of(Dialect::shipped(dialect).expect("shipped"))
+    }
+
+    /// The same in any dialect.
+    pub(crate) fn of(dialect: Dialect) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4_096).expect("a small buffer");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let listener = socket.listen(64).expect("a port");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared {
-            dialect: Dialect::shipped(dialect).expect("shipped"),
+            dialect,
             seen: Mutex::default(),
             conduct: Mutex::new(Box::new(|message| Deed::Answer(vec![approval(message)]))),
+            network: Mutex::new(Box::new(|message| Deed::Answer(vec![approval(message)]))),
+            connections: AtomicUsize::new(0),
+            unasked: broadcast::Sender::new(16),
         });
         let own = Arc::clone(&shared);
         let ending = CancellationToken::new();
         let ended = ending.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                own.connections.fetch_add(1, Ordering::Relaxed);
                 let (own, ended) = (Arc::clone(&own), ended.clone());
                 tokio::spawn(async move {
                     tokio::select! {
@@ -102,6 +119,21 @@ impl Host {
     /// From now on it does what `conduct` says with all but network management.
     pub(crate) fn conduct(&self, conduct: impl Fn(&Message) -> Deed + Send + 'static) {
         *self.shared.conduct.lock().expect("no panic") = Box::new(conduct);
+    }
+
+    /// From now on it does what `conduct` says with network management.
+    pub(crate) fn conduct_network(&self, conduct: impl Fn(&Message) -> Deed + Send + 'static) {
+        *self.shared.network.lock().expect("no panic") = Box::new(conduct);
+    }
+
+    /// Sends a message of its own on every connection.
+    pub(crate) fn say(&self, message: Message) {
+        let _ = self.shared.unasked.send(message);
+    }
+
+    /// How many connections were accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
     }
 
     /// From now on it approves, transactions only after `delay`.
@@ -150,7 +182,21 @@ impl Drop for Host {
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut deframer = Deframer::new(shared.dialect.framing(), 9_999);
     let mut buffer = vec![0; 4_096];
-    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+    let mut unasked = shared.unasked.subscribe();
+    loop {
+        let count = tokio::select! {
+            read = stream.read(&mut buffer) => match read {
+                Ok(count @ 1..) => count,
+                _ => return,
+            },
+            Ok(message) = unasked.recv() => {
+                let bytes = encoded(&shared.dialect, vec![message]);
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         deframer.push(&buffer[..count]);
         while let Ok(Some(Framed::Frame(frame))) = deframer.take() {
             let bytes = match deed(frame, &shared) {
@@ -181,9 +227,12 @@ fn encoded(dialect: &Dialect, messages: Vec<Message>) -> Vec<u8> {
 fn deed(frame: Bytes, shared: &Shared) -> Deed {
     let message =
         Message::decode(&shared.dialect, frame).expect("the switch writes sound messages");
-    if message.mti().class() == 8 {
-        return Deed::Answer(vec![approval(&message)]);
+    if message.mti().class() == 8 && message.mti().is_request() {
+        return shared.network.lock().expect("no panic")(&message);
     }
     shared.seen.lock().expect("no panic").push(message.clone());
+    if !message.mti().is_request() {
+        return Deed::Answer(Vec::new());
+    }
     shared.conduct.lock().expect("no panic")(&message)
 }

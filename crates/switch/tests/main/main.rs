@@ -4,6 +4,7 @@ mod abuse;
 mod day;
 mod host;
 mod life;
+mod line;
 mod links;
 mod node;
 mod originals;
