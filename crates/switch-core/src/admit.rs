@@ -30,9 +30,10 @@ impl Engine {
             let asker = Asker::of(&request, true);
             self.core.notice(Notice::Duplicate(DuplicateResult::Joined));
             txn.join(asker, &mut self.core);
-            if txn.looks_for_own() && request.refusal.is_none() {
-                // should nothing stand under the identity, this copy is the request
-                txn.sound.get_or_insert_with(|| Box::new(request.clone()));
+            let looked_for = |cause| refusal_of(cause) == RefusedBy::Look;
+            if txn.looks_for_own() && !request.refusal.is_some_and(looked_for) {
+                // should nothing stand under the identity, this copy is the request, or leaves a row
+                txn.beside.push(request.clone());
             }
             if self.core.has(Bug::CopyForwarded) && txn.ours && txn.row.state.is_in_flight() {
                 txn.forward_again(now, request.asked.ask, &mut self.core);
@@ -76,9 +77,11 @@ impl Engine {
                 };
                 self.admit(now, request, id, RowState::NeverSent, cause);
             }
-            RefusedBy::Look => self.look_for_own(now, request, cause),
+            RefusedBy::Look if !self.core.has(Bug::RefusedUnread) => {
+                self.look_for_own(now, request, cause);
+            }
             RefusedBy::Shedding => self.shed(now, &request, cause, ShedReason::StoreDown),
-            RefusedBy::Nothing => {
+            RefusedBy::Look | RefusedBy::Nothing => {
                 self.core.refuse(now, &request.asked, request.key, cause);
                 self.core.concluded_without_row(&request, TxnOutcome::Refused);
             }

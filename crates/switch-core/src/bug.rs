@@ -77,12 +77,14 @@ pub enum Bug {
     OtherReversalConfirms,
     /// A reversal whose card does not open is taken for confirmed (M4).
     UnwritableForgotten,
+    /// The edge's refusal is given without a look for what stands (M2).
+    RefusedUnread,
 }
 
 impl Bug {
     /// All of them.
     #[cfg(feature = "bugs")]
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::ApproveBeforeCommit,
         Self::UnknownTakenForDone,
         Self::CopyForwarded,
@@ -117,6 +119,7 @@ impl Bug {
         Self::NotFoundConfirms,
         Self::OtherReversalConfirms,
         Self::UnwritableForgotten,
+        Self::RefusedUnread,
     ];
 }
 

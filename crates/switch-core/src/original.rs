@@ -1,10 +1,12 @@
 //! A request about another transaction: its original is looked for and judged, and the claim on it is written with the
 //! intent (M11).
 
+use std::collections::BTreeSet;
+
 use iso8583::Cause;
 
 use crate::{
-    ClaimIntent, Effect, Engine, Key, Now, OriginalFound, ReadFailed, Record, Request, Row,
+    AskId, ClaimIntent, Effect, Engine, Key, Now, OriginalFound, ReadFailed, Record, Request, Row,
     RowState, ShedReason, Translated,
     admit::Admission,
     claim::{Refusal, judge},
@@ -202,23 +204,25 @@ impl Engine {
         self.insert_txn(txn);
     }
 
-    /// No row stands under it: the refusal, without a commit. A copy that nothing speaks against is a new request.
+    /// No row stands under it: the refusal, without a commit. Copies that may have more than that come as if anew.
     pub(crate) fn refuse_without_row(&mut self, now: Now, key: Key) {
         let Some(mut txn) = self.txns.remove(&key) else { return };
-        let mut sound = Vec::new();
+        let waits: BTreeSet<AskId> = txn.askers.iter().map(|asker| asker.asked.ask).collect();
+        let mut beside = std::mem::take(&mut txn.beside);
+        // whose terminal is gone, or has waited too long, asks nothing more
+        beside.retain(|request| waits.contains(&request.asked.ask));
+        let anew: BTreeSet<AskId> = beside.iter().map(|request| request.asked.ask).collect();
         for asker in std::mem::take(&mut txn.askers) {
-            match asker.refusal {
-                Some(cause) => self.core.refuse(now, &asker.asked, key, cause),
-                None => sound.push(asker.asked),
+            if let Some(cause) = asker.refusal.filter(|_| !anew.contains(&asker.asked.ask)) {
+                self.core.refuse(now, &asker.asked, key, cause);
             }
         }
         if let Some(request) = &txn.request {
             self.core.concluded_without_row(request, TxnOutcome::Refused);
         }
         txn.release(&mut self.core);
-        let Some(request) = txn.sound.take() else { return };
-        for asked in sound {
-            self.on_request(now, Request { asked, ..(*request).clone() });
+        for request in beside {
+            self.on_request(now, request);
         }
     }
 }

@@ -112,7 +112,8 @@ impl Engine {
             Ok(Some(found)) => {
                 let id = txn.row.id;
                 txn.looking = false;
-                (txn.request, txn.sound) = (None, None);
+                txn.request = None;
+                txn.beside.clear();
                 txn.durable = true;
                 txn.ours = false;
                 // M7: even the first to ask here is a copy of what stands there, or has other content
@@ -157,7 +158,7 @@ impl Engine {
             return txn.release(&mut self.core);
         }
         txn.looking = false;
-        txn.sound = None;
+        txn.beside.clear();
         if let Some(request) = txn.request.take() {
             // refused by the edge, and reversed before anything stood under it
             txn.row.state = RowState::ReversedBeforeArrival;

@@ -212,8 +212,8 @@ pub(crate) struct Txn {
     pub(crate) claim_undone: bool,
     /// The request, while its original is looked for, and until the claim on it is written.
     pub(crate) request: Option<Box<Request>>,
-    /// A copy that nothing speaks against, beside one that is refused where no row stands (M2).
-    pub(crate) sound: Option<Box<Request>>,
+    /// Copies that are not refused, or not without a row, beside one that is where no row stands (M2).
+    pub(crate) beside: Vec<Request>,
     /// What its issuer said of it, when its delivery was not yet owed (M12).
     pub(crate) answered: Option<AdviceAnswer>,
     /// Why it is refused for its original, in words: to be noted once the refusal is durable.
@@ -251,7 +251,7 @@ impl Txn {
             claim: None,
             claim_undone: false,
             request: None,
-            sound: None,
+            beside: Vec::new(),
             answered: None,
             words: None,
             row,

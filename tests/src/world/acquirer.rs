@@ -21,18 +21,29 @@ impl World {
         self.next_ask += 1;
         let ask = AskId(self.next_ask);
         let deadline = self.now + self.opts.deadline;
-        self.nodes[node].asks.insert(ask, Ask { conn, msg, deadline, gone: false, handed: false });
+        let stands = self.stands(&msg);
+        self.nodes[node]
+            .asks
+            .insert(ask, Ask { conn, msg, deadline, stands, gone: false, handed: false });
         let waits = edge::Waits { ask, deadline, grace: self.opts.grace };
         let sale = &self.ledgers.sales[msg.sale];
         let event = if msg.reversal {
             Event::Reversal(Box::new(edge::reversal(msg.sale, sale, &waits, msg.names)))
         } else {
-            let issuer = self.issuer_name(sale.issuer);
-            let refusal = msg.other_batch.then_some(Cause::BatchDiffers);
+            let refusal = msg.other_batch.then_some(Cause::BatchDiffers).or(msg.refused);
+            let routed = refusal != Some(Cause::NoRoute);
+            let issuer = routed.then(|| self.issuer_name(sale.issuer));
             Event::Request(Box::new(edge::request(msg.sale, sale, &waits, issuer, refusal)))
         };
         self.cover_frame(node, msg);
         self.feed(node, event);
+    }
+
+    /// Cause of the row that stands under the identity of a request.
+    fn stands(&self, msg: &TermMsg) -> Option<Cause> {
+        let key = self.ledgers.sales[msg.sale].key;
+        let found = if msg.reversal { None } else { self.store.read_key(key, self.now) };
+        found.map(|found| found.row.cause)
     }
 
     /// The node sees the end of a terminal's connection (M10).

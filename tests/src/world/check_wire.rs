@@ -1,7 +1,8 @@
 //! What must hold of every message: I1, I4, I5, I6, I9, I11, I15, I17-I21, M1, M3, M8. Reads ledgers only.
 
+use iso8583::Cause;
 use switch_core::{
-    Event, Forward, IssuerAnswer, ObligationStatus, Read, Reply, Row, RowState, TxnId,
+    AskId, Event, Forward, IssuerAnswer, ObligationStatus, Read, Reply, Row, RowState, TxnId,
 };
 
 use super::{
@@ -183,6 +184,33 @@ impl World {
         }
     }
 
+    /// M2: no refusal of the edge contradicts a row that stood before its request was read.
+    pub(super) fn check_refusal(&mut self, node: usize, ask: AskId, reply: &Reply) {
+        let Reply::Refused(outcome) = reply else { return };
+        let Some(ask) = self.nodes[node].asks.get(&ask).filter(|ask| !ask.msg.reversal) else {
+            return;
+        };
+        let (msg, stood) = (ask.msg, ask.stands);
+        let of_edge = matches!(
+            outcome.cause,
+            Cause::Format
+                | Cause::UnknownMerchant
+                | Cause::UnknownTerminal
+                | Cause::NoRoute
+                | Cause::BatchDiffers
+        );
+        let key = self.ledgers.sales[msg.sale].key;
+        // its horizon may have passed since
+        let stands = stood.is_some() && self.store.read_key(key, self.now).is_some();
+        if of_edge && stands && stood != Some(outcome.cause) {
+            let cause = outcome.cause.name();
+            self.broken("M2", || format!("sale {} is refused ({cause}) and stands", msg.sale));
+        }
+        if msg.refused.is_some() && stands && !of_edge {
+            self.hit(Sit::RefusalYields);
+        }
+    }
+
     /// The first byte of an approval goes to the kernel.
     pub(super) fn check_approval_written(&mut self, _node: usize, id: TxnId) {
         let state = self.store.row(id).map(|row| row.state);
@@ -251,7 +279,7 @@ impl World {
     /// I6: all answers of one identity are the same, but for 98 after an approval that is to be undone.
     fn check_same_answer(&mut self, reply: &ReplyMsg) {
         // given without knowing the identity, or to other content
-        if matches!(reply.code.as_str(), "77" | "91" | "94" | "96") {
+        if matches!(reply.code.as_str(), "03" | "30" | "77" | "91" | "94" | "96" | "97") {
             return;
         }
         let sale = &mut self.ledgers.sales[reply.sale];

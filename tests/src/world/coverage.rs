@@ -105,6 +105,7 @@ situations! {
     AdviceReversed = "a terminal reverses an advice";
     AdviceTakenOver = "an accepted advice is taken over";
     OtherBatchAnswered = "a copy from a closed batch gets its answer";
+    RefusalYields = "a copy that the edge refuses gets what stands";
     LateOfReleased = "an approval of a claim that was released";
     OpenDecline = "declined by a code that is not final";
     OpenDeclineOwed = "a terminal reverses what was declined by a code that is not final";

@@ -158,7 +158,7 @@ pub(super) fn request(
     number: usize,
     sale: &Sale,
     waits: &Waits,
-    issuer: IssuerName,
+    issuer: Option<IssuerName>,
     refusal: Option<Cause>,
 ) -> Request {
     let mut digest = [7; 16];
@@ -169,7 +169,7 @@ pub(super) fn request(
         kind: sale.kind,
         digest: Digest(digest),
         refusal,
-        issuer: Some(issuer),
+        issuer,
         original: sale.about.clone(),
         takes_partial: sale.takes_partial,
         merchant: merchant(sale.terminal),

@@ -33,6 +33,7 @@ impl World {
             Effect::Reverse(out) => self.reverse(node, out),
             Effect::Reply { ask, reply } => {
                 self.check_reply(node, &reply);
+                self.check_refusal(node, ask, &reply);
                 if let Some(held) = self.nodes[node].asks.get_mut(&ask) {
                     held.handed = true;
                     let conn = held.conn;

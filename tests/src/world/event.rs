@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use bytes::Bytes;
-use iso8583::{Code, Kind};
+use iso8583::{Cause, Code, Kind};
 use switch_core::{
     AskId, Event, IssuerAnswer, Key, Named, OriginalFound, Persisted, Read, ReadFailed, RecordId,
     Reply, Row, TxnId,
@@ -21,6 +21,8 @@ pub(super) struct TermMsg {
     pub(super) names: Option<TxnId>,
     /// Its terminal's batch was closed since.
     pub(super) other_batch: bool,
+    /// Why the edge of the node that reads it refuses it, unless something stands (M2).
+    pub(super) refused: Option<Cause>,
 }
 
 /// An answer to a terminal.

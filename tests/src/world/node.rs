@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use iso8583::Cause;
 use switch_core::{AskId, Day, Engine, Event, Instant, Key, LinkId, Read, Record, RecordId, TxnId};
 
 use super::{
@@ -19,6 +20,8 @@ pub(super) struct Ask {
     pub(super) conn: usize,
     pub(super) msg: TermMsg,
     pub(super) deadline: u64,
+    /// Cause of the row that stood under its identity when it was read.
+    pub(super) stands: Option<Cause>,
     /// Its connection ended before.
     pub(super) gone: bool,
     /// Its answer was handed to the connection's writer.

@@ -102,6 +102,8 @@ faults! {
     OtherReversal = "other-reversal", 60;
     OtherKey = "other-key", 200;
     OldNode = "old-node", 150;
+    // the list of merchants, or the routes, as a node knows them: thousandths of messages
+    ListChanged = "list-changed", 60;
 }
 
 /// Everything that a seed decides before the world begins.

@@ -1,6 +1,6 @@
 //! Terminals: they sell, wait, repeat, reverse, lose power, come back late or never; their journal is the ledger T.
 
-use iso8583::Class;
+use iso8583::{Cause, Class};
 
 use super::{
     claims::is_contested,
@@ -91,7 +91,25 @@ impl World {
         }
         let copy = !reversal && self.ledgers.sales[sale].sent > 1;
         let other_batch = copy && self.rng.chance(self.opts.rate(Fault::OtherBatch));
-        self.conn_up(conn, TermMsg { sale, reversal, names, other_batch });
+        let refused = if reversal || other_batch { None } else { self.refused(sale) };
+        self.conn_up(conn, TermMsg { sale, reversal, names, other_batch, refused });
+    }
+
+    /// Why a node's edge refuses a message: its list or its routes changed, or the message is not as it was.
+    fn refused(&mut self, sale: usize) -> Option<Cause> {
+        if self.healing || !self.rng.chance(self.opts.rate(Fault::ListChanged)) {
+            return None;
+        }
+        let cause = self.rng.pick(&[
+            Cause::UnknownMerchant,
+            Cause::UnknownTerminal,
+            Cause::Format,
+            Cause::NoRoute,
+            Cause::NoRoute,
+        ]);
+        // what is about an original goes to the issuer of that
+        let routed = self.ledgers.sales[sale].about.is_none();
+        Some(cause).filter(|cause| routed || *cause != Cause::NoRoute)
     }
 
     fn is_open(&self, conn: usize) -> bool {
@@ -273,7 +291,7 @@ impl World {
             return;
         }
         // refusals that are given without knowing the identity say nothing of copies before (M15, M16)
-        let guess = matches!(reply.code.as_str(), "77" | "91" | "94" | "96");
+        let guess = matches!(reply.code.as_str(), "03" | "30" | "77" | "91" | "94" | "96" | "97");
         if guess && s.sent > s.answered {
             return;
         }

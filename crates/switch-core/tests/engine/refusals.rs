@@ -122,6 +122,25 @@ fn m2_a_sound_copy_beside_a_refused_one_is_the_request() {
 }
 
 #[test]
+fn m2_a_copy_without_a_route_beside_a_refused_one_leaves_its_row() {
+    let mut rig = Rig::new();
+    rig.hold = true;
+    refused(&mut rig, 1, Cause::Format);
+    refused(&mut rig, 2, Cause::NoRoute);
+    rig.buy(3);
+    rig.buy(4);
+    rig.gone(4);
+    rig.hold = false;
+    for read in std::mem::take(&mut rig.reads) {
+        rig.answer_read(read);
+    }
+    rig.pass(Duration::ZERO);
+    let told =
+        "read, refuse 1 (format), insert never sent, refuse 2 (no-route), refuse 3 (no-route)";
+    assert_eq!(rig.look(), told);
+}
+
+#[test]
 fn m8_a_reversal_beside_a_refused_copy_leaves_its_row() {
     let mut rig = Rig::new();
     rig.hold = true;
