@@ -125,7 +125,8 @@ impl Node {
         let mut settings = settings(dir.path(), host.address);
         change(&mut settings);
         // Nobody listens on port 9.
-        let there = |of: &IssuerSettings| of.endpoints.iter().filter(|at| !at.ends_with(":9")).count();
+        let there =
+            |of: &IssuerSettings| of.endpoints.iter().filter(|at| !at.ends_with(":9")).count();
         let links: usize = settings.issuers.iter().map(|of| of.connections * there(of)).sum();
         let running = Box::pin(Switch::start(settings)).await.expect("started");
         let node = Self { running, dir, host };
