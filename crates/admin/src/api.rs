@@ -128,14 +128,45 @@ pub(crate) struct Link {
     pub(crate) endpoint: String,
     /// Links that are signed on.
     pub(crate) up: u64,
+    /// Links whose issuer signed off.
+    pub(crate) signed_off: u64,
+    /// Links among those that are up on which nothing is heard.
+    pub(crate) mute: u64,
+    /// The worst that is true of them, in a word.
+    pub(crate) state: &'static str,
+}
+
+/// The state of an endpoint with so many links up, signed off and mute.
+const fn state_of(up: u64, signed_off: u64, mute: u64) -> &'static str {
+    match (up, signed_off, mute) {
+        (_, 1.., _) => "signed off",
+        (0, ..) => "down",
+        (_, _, 1..) => "mute",
+        (_, 0, 0) => "up",
+    }
 }
 
 /// The endpoints of all issuers.
 pub(crate) fn link_list(figures: &Figures) -> Vec<Link> {
-    let link = |sample: &crate::figures::Sample| Link {
-        issuer: sample.label("issuer").to_owned(),
-        endpoint: sample.label("endpoint").to_owned(),
-        up: whole(sample.value),
+    let link = |sample: &crate::figures::Sample| {
+        let (issuer, endpoint) = (sample.label("issuer"), sample.label("endpoint"));
+        let count = |name| {
+            let of = |other: &&crate::figures::Sample| {
+                other.label("issuer") == issuer && other.label("endpoint") == endpoint
+            };
+            figures.of(name).iter().find(of).map_or(0, |other| whole(other.value))
+        };
+        let up = whole(sample.value);
+        let signed_off = count("interlock_link_signed_off");
+        let mute = count("interlock_link_mute");
+        Link {
+            issuer: issuer.to_owned(),
+            endpoint: endpoint.to_owned(),
+            up,
+            signed_off,
+            mute,
+            state: state_of(up, signed_off, mute),
+        }
     };
     figures.of("interlock_link_up").iter().map(link).collect()
 }
@@ -197,4 +228,26 @@ pub(crate) async fn summary(
 )]
 pub(crate) fn whole(value: f64) -> u64 {
     value.round().max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_says_what_is_wrong_with_its_links() {
+        let text = "interlock_link_up{issuer=\"a\",endpoint=\"1\"} 2\n\
+                    interlock_link_up{issuer=\"a\",endpoint=\"2\"} 1\n\
+                    interlock_link_up{issuer=\"b\",endpoint=\"2\"} 0\n\
+                    interlock_link_up{issuer=\"c\",endpoint=\"3\"} 0\n\
+                    interlock_link_mute{issuer=\"a\",endpoint=\"2\"} 1\n\
+                    interlock_link_signed_off{issuer=\"b\",endpoint=\"2\"} 2\n";
+        let links = link_list(&Figures::read(text));
+        let states: Vec<_> =
+            links.iter().map(|link| (link.up, link.signed_off, link.mute, link.state)).collect();
+        assert_eq!(
+            states,
+            [(2, 0, 0, "up"), (1, 0, 1, "mute"), (0, 2, 0, "signed off"), (0, 0, 0, "down")]
+        );
+    }
 }

@@ -37,7 +37,7 @@ const BATCHES: &[&str] = &[
     "cases",
 ];
 /// Columns of a list of links.
-const LINKS: &[&str] = &["issuer", "endpoint", "up"];
+const LINKS: &[&str] = &["issuer", "endpoint", "up", "state"];
 
 /// `interlock txn find`
 pub(crate) async fn find(options: &Find) -> anyhow::Result<ExitCode> {
