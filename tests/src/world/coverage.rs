@@ -61,6 +61,8 @@ situations! {
     OriginalAfterReversal = "the issuer refuses an original after its reversal";
     ForgottenReversal = "a forgetful issuer posts after a reversal";
     StalledLinkCut = "a stalled link is reset for a reversal";
+    GoneRound = "a reversal goes round a mute link, which ends first";
+    SignedOffUnsent = "what waits for a link whose issuer signs off is never sent";
     AnswerOnAnotherLink = "an answer comes on another link";
     AnswerAtAnotherNode = "an answer comes at another node";
     WrongStanDropped = "an answer with a wrong STAN";

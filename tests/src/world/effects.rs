@@ -170,13 +170,26 @@ impl World {
             self.cover_cut(link);
             self.link_cut(link);
         }
+        let wanted = wanted.filter(|link| self.links[*link].n_open);
+        if let Some(link) = wanted
+            && self.link_is_mute(link)
+            && self.links_to(node, &out.issuer).iter().any(|other| !self.link_is_mute(*other))
+        {
+            self.hit(Sit::GoneRound);
+            self.link_cut(link);
+            let hop = self.hop();
+            return self.tell(
+                node,
+                hop,
+                Event::ReversalNeverSent { id, why: ReversalUnsent::NoLink },
+            );
+        }
         if self.nodes[node].other_key {
             self.hit(Sit::OtherKey);
             let hop = self.hop();
             let why = ReversalUnsent::Unwritable;
             return self.tell(node, hop, Event::ReversalNeverSent { id, why });
         }
-        let wanted = wanted.filter(|link| self.links[*link].n_open);
         let Some(link) = wanted.or_else(|| self.pick_link(node, &out.issuer)) else {
             let hop = self.hop();
             self.tell(node, hop, Event::ReversalNeverSent { id, why: ReversalUnsent::NoLink });
@@ -187,13 +200,17 @@ impl World {
         self.plan(node, hop, Proc::LinkSend { link, out });
     }
 
+    fn links_to(&self, node: usize, issuer: &str) -> Vec<usize> {
+        let of = |link: &usize| &*self.issuer_name(self.links[*link].issuer) == issuer;
+        self.nodes[node].links.iter().copied().filter(of).collect()
+    }
+
+    /// One of the links that speak; of all, where none does.
     fn pick_link(&mut self, node: usize, issuer: &str) -> Option<usize> {
-        let up: Vec<usize> = self.nodes[node]
-            .links
-            .iter()
-            .copied()
-            .filter(|link| &*self.issuer_name(self.links[*link].issuer) == issuer)
-            .collect();
+        let mut up = self.links_to(node, issuer);
+        if up.iter().any(|link| !self.link_is_mute(*link)) {
+            up.retain(|link| !self.link_is_mute(*link));
+        }
         (!up.is_empty()).then(|| self.rng.pick(&up))
     }
 

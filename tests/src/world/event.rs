@@ -109,6 +109,11 @@ pub(super) enum Proc {
         out: Box<Out>,
     },
     LinkUp(usize),
+    /// The issuer signs a link off, or on again.
+    Signed {
+        link: usize,
+        on: bool,
+    },
     LinkEnd(usize),
     LinkExpire(usize),
     Connect {
@@ -154,6 +159,7 @@ pub(super) enum Trouble {
     LinkReset,
     LinkStall,
     LinkHalfOpen,
+    SignOff,
     IssuerRestart,
     WallJump,
     CutOver,

@@ -492,6 +492,7 @@ impl World {
         if !l.from.arrives(n) || !l.n_open {
             return;
         }
+        self.link_heard(link);
         self.note_answer(node, &answer);
         self.other_issuer_answers(node, &answer);
         self.feed(node, Event::Answer(answer));

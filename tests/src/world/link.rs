@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use switch_core::{Event, LinkId, ReversalUnsent, Unsent};
 
 use super::{
+    coverage::Sit,
     event::{Ev, Out, Proc, ToIssuer},
     network::Dir,
     options::{Fault, MS, SEC},
@@ -24,8 +25,15 @@ pub(super) struct Link {
     pub(super) to: Dir,
     pub(super) from: Dir,
     pub(super) queue: VecDeque<Out>,
+    /// The issuer signed off: nothing is sent.
+    pub(super) off: bool,
+    /// When the first message was written since something was heard.
+    asked: Option<u64>,
     last_hop: u64,
 }
+
+/// So long after a message without a sound, echo included, a line is mute.
+const MUTE: u64 = 5 * SEC;
 
 impl World {
     pub(super) fn open_link(&mut self, node: usize, issuer: usize) -> usize {
@@ -38,6 +46,8 @@ impl World {
             to: Dir::new(),
             from: Dir::new(),
             queue: VecDeque::new(),
+            off: false,
+            asked: None,
             last_hop: 0,
         });
         self.links.len() - 1
@@ -60,7 +70,10 @@ impl World {
     /// The node's writer has something for the issuer.
     pub(super) fn link_send(&mut self, link: usize, out: Out) {
         let l = &self.links[link];
-        if !l.n_open {
+        if l.off {
+            self.hit(Sit::SignedOffUnsent);
+            self.never_sent(link, &out, Unsent::NoLink);
+        } else if !l.n_open {
             self.never_sent(link, &out, Unsent::NoLink);
         } else if l.to.blocked(self.now) || !l.queue.is_empty() {
             if l.queue.len() >= 16 {
@@ -102,6 +115,8 @@ impl World {
         }
         let latency = self.latency();
         let now = self.now;
+        let asked = &mut self.links[link].asked;
+        *asked = asked.or(Some(now));
         let (msg, told) = self.written(link, &out);
         let (n, at) = self.links[link].to.take(now, latency);
         self.trace.line(now, || format!("link {link}: wrote {msg:?}"));
@@ -217,6 +232,42 @@ impl World {
         self.link_tells(link, Event::LinkDown { issuer: name, link: LinkId(link as u64) });
         let wait = self.reconnect_wait();
         self.plan(node, wait, Proc::Connect { issuer });
+    }
+
+    /// The issuer signed a link off: what is queued was never sent, and nothing goes there until it signs on.
+    pub(super) fn link_signed(&mut self, node: usize, link: usize, on: bool) {
+        let l = &mut self.links[link];
+        if !l.n_open || l.off != on {
+            return;
+        }
+        l.off = !on;
+        let (issuer, id) = (l.issuer, LinkId(link as u64));
+        let queue = std::mem::take(&mut l.queue);
+        let issuer = self.issuer_name(issuer);
+        self.trace
+            .line(self.now, || format!("link {link}: signed {}", if on { "on" } else { "off" }));
+        if on {
+            self.nodes[node].links.push(link);
+            return self.link_tells(link, Event::LinkUp { issuer, link: id });
+        }
+        for out in queue {
+            self.hit(Sit::SignedOffUnsent);
+            self.never_sent(link, &out, Unsent::NoLink);
+        }
+        self.nodes[node].links.retain(|up| *up != link);
+        self.link_tells(link, Event::LinkDown { issuer, link: id });
+    }
+
+    /// Something came on a link.
+    pub(super) fn link_heard(&mut self, link: usize) {
+        self.links[link].asked = None;
+    }
+
+    /// Whether nothing comes on a link, not even the answer to an echo: others go before it.
+    pub(super) fn link_is_mute(&self, link: usize) -> bool {
+        let l = &self.links[link];
+        let silent = |dir: &Dir| dir.void || self.now < dir.stalled_until;
+        l.asked.is_some_and(|at| self.now >= at + MUTE) && (silent(&l.to) || silent(&l.from))
     }
 
     fn reconnect_wait(&mut self) -> u64 {

@@ -166,7 +166,9 @@ impl World {
         n.store_down = false;
         n.timer_at = None;
         n.recovering = false;
-        let links = std::mem::take(&mut n.links);
+        let mut links = std::mem::take(&mut n.links);
+        let own = |l: &super::link::Link| l.node == node && l.life == life && l.n_open && l.off;
+        links.extend((0..self.links.len()).filter(|link| own(&self.links[*link])));
         self.ledgers.unknown[node].clear();
         self.store.statements.retain(|_, statement| {
             let own = statement.node == node && statement.life == life;
@@ -235,10 +237,11 @@ impl World {
             Proc::LinkSend { link, out } => self.link_send(link, *out),
             Proc::LinkUp(link) => {
                 let issuer = self.issuer_name(self.links[link].issuer);
-                if self.links[link].n_open {
+                if self.links[link].n_open && !self.links[link].off {
                     self.feed(node, Event::LinkUp { issuer, link: LinkId(link as u64) });
                 }
             }
+            Proc::Signed { link, on } => self.link_signed(node, link, on),
             Proc::LinkEnd(link) => self.link_end(link),
             Proc::LinkExpire(link) => self.link_flush(link),
             Proc::Connect { issuer } => self.connect(node, issuer),

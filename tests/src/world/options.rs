@@ -104,6 +104,8 @@ faults! {
     OldNode = "old-node", 150;
     // the list of merchants, or the routes, as a node knows them: thousandths of messages
     ListChanged = "list-changed", 60;
+    // a host that signs off a line: a count
+    SignOff = "sign-off", 2;
 }
 
 /// Everything that a seed decides before the world begins.

@@ -120,6 +120,7 @@ impl World {
             (Fault::WallJump, Trouble::WallJump),
             (Fault::Reload, Trouble::Reload),
             (Fault::Settle, Trouble::Settle),
+            (Fault::SignOff, Trouble::SignOff),
         ] {
             for _ in 0..self.opts.rate(fault) {
                 let at = SEC + self.rng.below(span);

@@ -31,6 +31,7 @@ impl World {
             Trouble::LinkReset => self.strike_link(Self::link_reset),
             Trouble::LinkStall => self.strike_link(Self::stall_link),
             Trouble::LinkHalfOpen => self.strike_link(Self::half_open),
+            Trouble::SignOff => self.strike_link(Self::sign_off),
             Trouble::IssuerRestart => {
                 let issuer = self.rng.below(self.issuers.len() as u64) as usize;
                 self.restart_issuer(issuer);
@@ -124,6 +125,15 @@ impl World {
         self.agenda.add(self.now + after, Ev::LinkDead(link));
     }
 
+    /// The issuer signs a link off, and on again after a while.
+    fn sign_off(&mut self, link: usize) {
+        let node = self.links[link].node;
+        let latency = self.latency();
+        self.plan(node, latency, Proc::Signed { link, on: false });
+        let pause = self.rng.range(1, 30) * SEC;
+        self.plan(node, latency + pause, Proc::Signed { link, on: true });
+    }
+
     fn restart_issuer(&mut self, issuer: usize) {
         self.issuers[issuer].down_until = self.now + self.rng.range(100, 20_000) * MS;
         for link in 0..self.links.len() {
@@ -151,6 +161,10 @@ impl World {
             self.agenda.add(self.now + 10 * MS, Ev::Start(node));
         }
         for link in 0..self.links.len() {
+            let l = &self.links[link];
+            if l.n_open && l.off {
+                self.plan(l.node, 0, Proc::Signed { link, on: true });
+            }
             let l = &self.links[link];
             if l.n_open && (l.to.void || l.to.stalled_until > self.now) {
                 self.link_reset(link);

@@ -27,6 +27,8 @@ pub(crate) enum Deed {
     AnswerWhen(CancellationToken, Vec<Message>),
     /// Sends bytes as they are.
     Raw(Vec<u8>),
+    /// Sends these frames and closes the connection.
+    Last(Vec<Message>),
     /// Closes the connection.
     HangUp,
     /// Reads nothing more, and closes nothing.
@@ -204,6 +206,11 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 Deed::AnswerWhen(told, messages) => {
                     told.cancelled().await;
                     encoded(&shared.dialect, messages)
+                }
+                Deed::Last(messages) => {
+                    let bytes = encoded(&shared.dialect, messages);
+                    let _ = stream.write_all(&bytes).await;
+                    return;
                 }
                 Deed::Raw(bytes) => bytes,
                 Deed::HangUp => return,

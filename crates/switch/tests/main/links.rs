@@ -100,3 +100,20 @@ async fn answers_twice_and_unasked_change_nothing() {
     .await;
     node.running.drain().await.expect("a good end");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_signs_on_and_closes_is_called_less_and_less_often() {
+    let node = Node::start_with(|settings| {
+        settings.issuers[0].connections = 1;
+        settings.issuers[0].reconnect.longest = Duration::from_secs(60);
+    })
+    .await;
+    node.host.conduct_network(|message| Deed::Last(vec![approval(message)]));
+    node.host.conduct(|_| Deed::HangUp);
+    let begun = Instant::now();
+    assert_eq!(code(&node.terminal().await.ask(&purchase(1, 100)).await), "98");
+    until("it was called seven times more", || async { node.host.connections() >= 8 }).await;
+    // The waits are 20, 40, 80 ... 1,280 ms at least; each at 20 to 40 ms they took a third of a second.
+    assert!(begun.elapsed() >= Duration::from_millis(2_000), "{:?}", begun.elapsed());
+    node.running.drain().await.expect("a good end");
+}
