@@ -28,6 +28,19 @@ pub fn rrn(text: &str) -> Result<u64, String> {
     number(text, 1, TxnId::LIMIT - 1, "a retrieval reference number")
 }
 
+/// A host's own reference (37).
+///
+/// # Errors
+/// It is none: what was expected.
+pub fn host_rrn(text: &str) -> Result<Vec<u8>, String> {
+    let plain = (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if plain {
+        Ok(switch::kept_host_rrn(text))
+    } else {
+        Err("expected up to twelve letters and digits".to_owned())
+    }
+}
+
 /// A trace number (11).
 ///
 /// # Errors
@@ -129,6 +142,7 @@ fn given<T>(
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Query {
     rrn: Option<String>,
+    host_rrn: Option<String>,
     stan: Option<String>,
     terminal: Option<String>,
     merchant: Option<String>,
@@ -153,6 +167,7 @@ impl Query {
             to: given("to", self.to.as_ref(), time)?,
             terminal: given("terminal", self.terminal.as_ref(), some)?.map(String::into_bytes),
             merchant: given("merchant", self.merchant.as_ref(), some)?.map(String::into_bytes),
+            host_rrn: given("host_rrn", self.host_rrn.as_ref(), host_rrn)?,
             stan: given("stan", self.stan.as_ref(), stan)?,
             amount: given("amount", self.amount.as_ref(), amount)?,
             last4: given("last4", self.last4.as_ref(), last4)?,
@@ -267,6 +282,8 @@ mod tests {
             ("limit=1001", "limit: "),
             ("limit=4294967296", "limit: "),
             ("last4=12345", "last4: "),
+            ("host_rrn=", "host_rrn: "),
+            ("host_rrn=1234567890123", "host_rrn: "),
             ("last4=12a4", "last4: "),
             ("state=bogus", "state: expected one of \"in flight\""),
             ("from=2026-11-30", "from: "),

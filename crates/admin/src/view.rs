@@ -11,6 +11,8 @@ use crate::names;
 pub(crate) struct Transaction {
     pub(crate) id: u64,
     pub(crate) rrn: String,
+    /// The host's own reference (37), where it has one.
+    pub(crate) host_rrn: Option<String>,
     pub(crate) state: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) amount: i64,
@@ -46,6 +48,7 @@ impl Transaction {
         Self {
             id: row.id.0,
             rrn: row.id.rrn(),
+            host_rrn: switch::host_rrn(row).map(str::to_owned),
             state: row.state.name(),
             kind: row.kind.name(),
             amount: row.amount,

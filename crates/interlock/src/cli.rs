@@ -264,6 +264,9 @@ pub(crate) struct Find {
     /// Retrieval reference number, 37
     #[arg(long, value_parser = as_said(query::rrn))]
     pub(crate) rrn: Option<String>,
+    /// The host's own reference, 37, of a host that does not repeat ours
+    #[arg(long, value_parser = as_said(query::host_rrn))]
+    pub(crate) host_rrn: Option<String>,
     /// The terminal's own trace number, 11
     #[arg(long, value_parser = as_said(query::stan))]
     pub(crate) stan: Option<String>,
@@ -621,6 +624,8 @@ mod tests {
         for (line, good) in [
             ("txn find --stan 000042 --amount 0 --limit 1000 --state in-flight", true),
             ("txn find --rrn 000000000007 --from 2026-11-23T08:00:00Z", true),
+            ("txn find --host-rrn A23456789012", true),
+            ("txn find --host-rrn 1234567890123", false),
             ("txn find --stan 4294967296", false),
             ("txn find --stan 1000000", false),
             ("txn find --amount 9223372036854775808", false),

@@ -18,6 +18,9 @@ impl Code {
     /// `96`, our own fault: what stands where a dialect has no other code.
     pub const SYSTEM_DOWN: Self = Self(*b"96  ");
 
+    /// `30`, a message that cannot be read.
+    pub const FORMAT: Self = Self(*b"30  ");
+
     /// `25`, no such original.
     pub const NOT_FOUND: Self = Self(*b"25  ");
 

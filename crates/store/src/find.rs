@@ -28,6 +28,8 @@ pub struct Filter {
     pub last4: Option<[u8; 4]>,
     /// Name of the issuer.
     pub issuer: Option<String>,
+    /// The host's own reference (37), as the kept answer has it.
+    pub host_rrn: Option<Vec<u8>>,
     /// State.
     pub state: Option<RowState>,
     /// Numbers above, in ascending order; without it the newest come first.
@@ -105,7 +107,7 @@ pub(crate) const OWED: &str = "id, status, cause, owner, attempts, opened, due, 
 
 /// Makes the functions of one back end: they differ only in their types.
 macro_rules! finders {
-    ($store:ty, $pool:ident, $db:ty, $row:ty) => {
+    ($store:ty, $pool:ident, $db:ty, $row:ty, $before:literal, $behind:literal) => {
         /// Adds what holds of the transactions that are looked for.
         fn conditions(
             filter: &crate::Filter,
@@ -134,6 +136,10 @@ macro_rules! finders {
             hold!(filter.card_hash.map(|hash| hash.to_vec()), "t.card_hash = ");
             hold!(filter.last4.map(|digits| digits.to_vec()), "t.card_last4 = ");
             hold!(filter.issuer.clone(), "t.issuer = ");
+            hold!(filter.host_rrn.clone(), $before);
+            if filter.host_rrn.is_some() {
+                query.push($behind);
+            }
             hold!(filter.state.map(|state| i16::from(state.number())), "t.state = ");
             hold!(filter.after.map(|id| crate::image::long(id.0)), "t.id > ");
             hold!(floor, "t.id >= ");

@@ -37,22 +37,37 @@ impl Engine {
         self.step(now, key);
     }
 
-    /// An answer whose transaction is no longer in memory: only an approval matters, and it is looked up by RRN.
+    /// An answer whose transaction is no longer in memory: only an approval matters, and it is looked up by its number, or
+    /// by its trace number where its issuer repeats no more than that and the time.
     fn on_stray_answer(&mut self, now: Now, answer: IssuerAnswer) {
         self.core.notice(Notice::LateAnswer(answer.issuer.clone()));
-        let Matched::Number(id) = answer.matched else { return };
         if answer.to_reversal || !self.core.class_of(&answer).approves() {
             return;
         }
-        if let Some(read) = self.late.ask(now, id, answer, self.core.config.late_reads_per_second) {
-            self.core.push(crate::Effect::Read(read));
+        let most = self.core.config.late_reads_per_second;
+        let numbers = match answer.matched {
+            Matched::Number(id) => vec![id],
+            Matched::Trace { sent: None, .. } => Vec::new(),
+            Matched::Trace { stan, sent: Some(_) } => self.core.numbers.last_of(stan),
+        };
+        for id in numbers {
+            if let Some(read) = self.late.ask(now, id, answer.clone(), most) {
+                self.core.push(crate::Effect::Read(read));
+            }
         }
     }
 
     /// The row of a stray approval was read.
     pub(crate) fn on_stray_found(&mut self, now: Now, answer: &IssuerAnswer, found: Found) {
         let (key, id) = (found.row.key, found.row.id);
-        if found.row.issuer.as_ref() != Some(&answer.issuer) {
+        let issuers = found.row.issuer.as_ref() == Some(&answer.issuer);
+        if matches!(answer.matched, Matched::Trace { .. })
+            && !(issuers && answer.may_mean(&found.row))
+        {
+            // a row of the same trace number, which the answer does not mean
+            return;
+        }
+        if !issuers {
             return self.core.answer_without_request(now, Some(id), answer);
         }
         if self.txns.get(&key).is_some_and(|txn| txn.row.id != id) {
@@ -75,8 +90,9 @@ impl Engine {
     }
 }
 
-/// So far may the time that an answer repeats (7) lie from the time at which its request was read.
-const SENT_WITHIN: Duration = Duration::from_secs(600);
+/// So far may the time that an answer repeats (7) lie from the time at which its request was read. In this time no node uses
+/// a trace number twice.
+const SENT_WITHIN: Duration = Duration::from_secs(60);
 
 impl IssuerAnswer {
     /// True unless the time that it repeats (7) says that it means another transaction with the same trace number.

@@ -1,4 +1,4 @@
-//! Approvals that match nothing in memory: looked up by RRN, so many a second (M9).
+//! Approvals that match nothing in memory: looked up by number, so many a second (M9).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -117,6 +117,17 @@ impl Numbers {
         id
     }
 
+    /// The last two numbers of a trace number that may have been given out, the later first.
+    pub(crate) fn last_of(&self, stan: u32) -> Vec<TxnId> {
+        let end = self.current.iter().chain(&self.next).map(|block| block.end).max();
+        let Some(last) = end.and_then(|end| end.checked_sub(1)) else { return Vec::new() };
+        let turn = 1_000_000;
+        let back = (last % turn + turn - u64::from(stan) % turn) % turn;
+        let later = last.checked_sub(back);
+        let earlier = later.and_then(|id| id.checked_sub(turn));
+        later.into_iter().chain(earlier).filter(|id| *id > 0).map(TxnId).collect()
+    }
+
     fn expire(&mut self, now: Instant) {
         let old = |block: &Block| now.since(block.drawn) >= BLOCK_LIFE;
         if self.next.as_ref().is_some_and(old) {
@@ -150,6 +161,25 @@ mod tests {
         std::iter::from_fn(|| numbers.take(now, Some(&issuer), |stan| stan != 2))
             .map(|id| id.0)
             .collect()
+    }
+
+    #[test]
+    fn the_last_numbers_of_a_trace_number_are_found() {
+        let mut numbers = Numbers::default();
+        assert_eq!(numbers.last_of(7), []);
+        numbers.drawn(Instant(0), &block(3_000_001, 1_000));
+        for (stan, expected) in [
+            (1, [3_000_001, 2_000_001]),
+            (1_000, [3_001_000, 2_001_000]),
+            (1_001, [2_001_001, 1_001_001]),
+            (999_999, [2_999_999, 1_999_999]),
+        ] {
+            assert_eq!(numbers.last_of(stan), expected.map(TxnId), "{stan}");
+        }
+        let mut first = Numbers::default();
+        first.drawn(Instant(0), &block(1, 1_000));
+        assert_eq!(first.last_of(7), [TxnId(7)]);
+        assert_eq!(first.last_of(2_000), []);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     config::IssuerSettings,
     counter::{Errand, errand},
     desk::{Desk, seal},
-    issuer,
+    issuer, version,
 };
 
 /// What a terminal's message asks for.
@@ -299,6 +299,9 @@ impl Asker<'_> {
             Ok(amount) => amount,
             Err(cause) => return Inquiry::Refuse(cause),
         };
+        if self.is_partial_reversal() {
+            return Inquiry::Refuse(Cause::AmountDiffers);
+        }
         let batch = match (&original.batch, self.dialect.elements().batch) {
             (Some(digits), _) => digits.parse().ok(),
             (None, None) => Some(0),
@@ -357,6 +360,16 @@ impl Asker<'_> {
             None => Some(0),
             Some(element) => self.dialect.element_number(self.message, element)?.try_into().ok(),
         }
+    }
+
+    /// Whether replacement amounts (95) leave a part of the original: its first twelve digits in the 1987 version.
+    fn is_partial_reversal(&self) -> bool {
+        let mut room = [0; 64];
+        !version::is_1993(self.dialect)
+            && self
+                .message
+                .text_bytes(95, &mut room)
+                .is_some_and(|text| text.iter().take(12).any(|byte| matches!(byte, b'1'..=b'9')))
     }
 
     /// Amount (4) in minor units, if it is there.

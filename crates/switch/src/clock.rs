@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
 use switch_core::{Instant, Now, Wall};
 
 /// The monotonic zero of this process: one second before the clock was first read, so that no deadline lies before it.
@@ -43,6 +43,22 @@ pub fn std(instant: Instant) -> StdInstant {
 /// The date and time of `wall` in `zone`.
 pub(crate) fn zoned(wall: Wall, zone: &TimeZone) -> Zoned {
     Timestamp::from_microsecond(wall.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone())
+}
+
+/// The moment of a transmission time (7, `MMDDhhmmss` in universal time), in the year that brings it nearest to `now`.
+pub(crate) fn transmitted(text: &str, now: Wall) -> Option<Wall> {
+    let digits = text.trim();
+    if digits.len() != 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part = |at: usize| digits.get(at..at + 2)?.parse::<i8>().ok();
+    let [month, day, hour, minute, second] = [part(0)?, part(2)?, part(4)?, part(6)?, part(8)?];
+    let year = zoned(now, &TimeZone::UTC).year();
+    let in_year = |year: i16| {
+        let at = civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+        Some(Wall(TimeZone::UTC.to_timestamp(at).ok()?.as_microsecond()))
+    };
+    [year - 1, year, year + 1].into_iter().filter_map(in_year).min_by_key(|at| at.0.abs_diff(now.0))
 }
 
 /// `MMDDhhmmss` (7), `hhmmss` (12), `MMDD` (13) and its year: 7 in universal time, the others in a zone.
@@ -146,6 +162,25 @@ mod tests {
             assert_eq!((at.transmission(), at.time(), at.date()), expected);
         }
         assert_eq!(decimal::<6>(1_234_567), *b"234567");
+    }
+
+    #[test]
+    fn a_transmission_time_is_of_the_nearest_year() {
+        let at = |text: &str| {
+            let at: Timestamp = text.parse().expect("a time");
+            Wall(at.as_microsecond())
+        };
+        for (text, now, expected) in [
+            ("1231235959", "2027-01-01T00:00:01Z", Some("2026-12-31T23:59:59Z")),
+            ("0101000000", "2026-12-31T23:59:59Z", Some("2027-01-01T00:00:00Z")),
+            ("0615120000", "2026-06-15T12:00:01Z", Some("2026-06-15T12:00:00Z")),
+            ("0229000000", "2028-03-01T00:00:00Z", Some("2028-02-29T00:00:00Z")),
+            ("1301000000", "2026-06-15T12:00:01Z", None),
+            ("06151200", "2026-06-15T12:00:01Z", None),
+            ("x615120000", "2026-06-15T12:00:01Z", None),
+        ] {
+            assert_eq!(transmitted(text, at(now)), expected.map(at), "{text}");
+        }
     }
 
     #[test]

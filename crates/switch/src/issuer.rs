@@ -2,14 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 use iso8583::{
-    Class, Content, Dialect, Element, Kind, KindRow, Message, Mti, NetworkRequest, Pan, TlvIter,
-    from_gbk,
+    Class, Code, Content, Dialect, Element, Kind, KindRow, Message, Mti, NetworkRequest, Pan,
+    TlvIter, from_gbk,
 };
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, Matched, NetworkMessage, Row, TxnId, Wall};
 
 use crate::{
     blob::{self, Packer},
+    clock,
     config::IssuerSettings,
     desk::{Directory, unseal},
     version,
@@ -22,6 +23,8 @@ const PASSED: [u8; 10] = [4, 14, 26, 35, 36, 41, 42, 49, 52, 53];
 const CARRIED: [u8; 17] = [3, 7, 12, 13, 18, 22, 23, 25, 26, 32, 33, 38, 43, 56, 61, 62, 90];
 /// What of the issuer's answer is kept for the terminal.
 const KEPT: [u8; 7] = [15, 32, 38, 44, 54, 55, 63];
+/// The host's own reference (37) of an original, among what is carried in a request about it. No field has this number.
+const HOST_RRN: u8 = 1;
 
 /// The request that a terminal's message becomes.
 pub(crate) fn request(
@@ -49,6 +52,7 @@ pub(crate) fn request(
     }
     put_carried(dialect, &mut message, carried);
     put_numbers(&mut message, id);
+    put_original_rrn(dialect, &mut message, carried);
     for (number, text) in of_merchant(dialect, directory, terminal) {
         message.set_text(number, text);
     }
@@ -164,6 +168,11 @@ pub(crate) fn original_named(issuer: &IssuerSettings, row: &Row) -> Bytes {
     if let (Some(at), Some(kind)) = (elements.original_elements, dialect.row(row.kind)) {
         packer.put(at.field, original_elements(kind.mti, row).as_bytes());
     }
+    if !dialect.host_rrn().is_empty()
+        && let Some(own) = blob::field(&row.answer, 37)
+    {
+        packer.put(HOST_RRN, own);
+    }
     packer.finish()
 }
 
@@ -180,6 +189,7 @@ pub(crate) fn advice(
     let mut message = Message::new(if repeat { kind.mti.repeat() } else { kind.mti });
     put_carried(dialect, &mut message, &row.carried);
     put_row(keys, &mut message, row, kind.required.contains(&4))?;
+    put_original_rrn(dialect, &mut message, &row.carried);
     if let Some(chip) = blob::field(&row.carried, 55) {
         put_chip(dialect, &mut message, chip);
     }
@@ -254,7 +264,52 @@ pub(crate) fn reversal(
     if policy.own_stan {
         message.set_text(11, &format!("{:06}", own_stan(row.id)));
     }
+    put_host_rrn(dialect, &mut message, blob::text(&row.answer, 37));
     Some(message)
+}
+
+/// The host's own reference (37) of a transaction, where its answers are matched without ours.
+#[must_use]
+pub fn host_rrn(row: &Row) -> Option<&str> {
+    blob::text(&row.answer, 37)
+}
+
+/// The host's own reference as rows keep it, to be looked for.
+#[must_use]
+pub fn kept_host_rrn(reference: &str) -> Vec<u8> {
+    let mut packer = Packer::more();
+    packer.put(37, reference.as_bytes());
+    packer.finish_more().to_vec()
+}
+
+/// In a request about an original, the host's own reference of that, where the host wants to see it.
+fn put_original_rrn(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
+    if let Some(own) = blob::text(carried, HOST_RRN) {
+        put_host_rrn(dialect, message, Some(own));
+    }
+}
+
+/// The host's own reference where its dialect has it (`host_rrn`). Where it is not known, an element of its own is left out:
+/// ours would name nothing there.
+fn put_host_rrn(dialect: &Dialect, message: &mut Message, reference: Option<&str>) {
+    for element in dialect.host_rrn() {
+        let Some(spec) = dialect.field(element.field) else { continue };
+        match (reference, element.part.and_then(|part| spec.part_range(part))) {
+            (Some(own), None) => message.set_text(element.field, own),
+            (Some(own), Some(range)) => {
+                let now = message.text(element.field).unwrap_or_default();
+                let mut text = format!("{now:0<end$}", end = range.end);
+                let width = range.len();
+                let digits = format!("{own:0>width$}");
+                if digits.len() == width && text.is_char_boundary(range.end) {
+                    text.replace_range(range, &digits);
+                    message.set_text(element.field, &text);
+                }
+            }
+            (None, None) => message.remove(element.field),
+            (None, Some(_)) => {}
+        }
+    }
 }
 
 /// The trace number of a reversal in a dialect that wants its own: the same at each repeat.
@@ -341,6 +396,8 @@ pub(crate) enum FromIssuer {
     Network(u32, bool),
     /// A network management request of its own.
     Asked(NetworkRequest),
+    /// An administrative message (0620) that rejects a request of ours: nobody knows what became of it.
+    Rejected(Box<IssuerAnswer>),
     /// Neither; counted and dropped.
     Stray(&'static str),
 }
@@ -351,36 +408,80 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
     let code = message.code();
     let class = code.map_or(Class::Unknown, |code| issuer.dialect.class(code));
     if mti.is_request() {
-        return if mti.class() == 8 {
-            FromIssuer::Asked(issuer.dialect.network_request(message))
-        } else {
-            FromIssuer::Stray("request")
+        return match mti.class() {
+            8 => FromIssuer::Asked(issuer.dialect.network_request(message)),
+            6 => match named(issuer, message, false) {
+                Ok(matched) => {
+                    let code = code.unwrap_or(Code::FORMAT);
+                    let answer = answer(issuer, keys, message, (matched, code, Class::Unknown));
+                    FromIssuer::Rejected(Box::new(answer))
+                }
+                Err(why) => FromIssuer::Stray(why),
+            },
+            _ => FromIssuer::Stray("request"),
         };
     }
-    let Some(stan) = message.stan() else { return FromIssuer::Stray("stan") };
     if mti.class() == 8 {
+        let Some(stan) = message.stan() else { return FromIssuer::Stray("stan") };
         return FromIssuer::Network(stan.number(), class.approves());
     }
-    let to_reversal = mti.class() == 4;
-    let mut room = [0; 64];
-    let rrn = message.text_in(37, &mut room).and_then(|rrn| rrn.trim().parse().ok());
-    let Some(id) = rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId) else {
-        return FromIssuer::Stray("rrn");
+    let matched = match named(issuer, message, mti.class() == 4) {
+        Ok(matched) => matched,
+        Err(why) => return FromIssuer::Stray(why),
     };
-    let own = to_reversal && issuer.dialect.reversal().own_stan;
-    if stan.number() != if own { own_stan(id) } else { id.stan() } {
-        return FromIssuer::Stray("stan");
-    }
     let Some(code) = code else { return FromIssuer::Stray("code") };
+    FromIssuer::Answer(Box::new(answer(issuer, keys, message, (matched, code, class))))
+}
+
+/// Which transaction a message of an issuer names, by the match set of its dialect.
+///
+/// # Errors
+/// The element that is missing, or that names nothing of ours.
+fn named(
+    issuer: &IssuerSettings,
+    message: &Message,
+    to_reversal: bool,
+) -> Result<Matched, &'static str> {
+    let set = issuer.dialect.matching();
+    let own = to_reversal && issuer.dialect.reversal().own_stan;
+    if set.terminal && !message.has(41) {
+        return Err("terminal");
+    }
+    if set.rrn {
+        let mut room = [0; 64];
+        let rrn = message.text_in(37, &mut room).and_then(|rrn| rrn.trim().parse().ok());
+        let id = rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId).ok_or("rrn")?;
+        let stan = if own { own_stan(id) } else { id.stan() };
+        let same = !set.stan || message.stan().is_some_and(|given| given.number() == stan);
+        return if same { Ok(Matched::Number(id)) } else { Err("stan") };
+    }
+    let stan = message.stan().ok_or("stan")?.number();
+    let stan = if own { (stan + 500_000) % 1_000_000 } else { stan };
+    let mut room = [0; 64];
+    let sent = message.text_in(7, &mut room);
+    let sent = sent.and_then(|text| clock::transmitted(&text, clock::now().wall));
+    if set.sent && sent.is_none() {
+        return Err("transmission time");
+    }
+    Ok(Matched::Trace { stan, sent: sent.filter(|_| set.sent) })
+}
+
+/// What an answer says beside what it names.
+fn answer(
+    issuer: &IssuerSettings,
+    keys: &CardKeys,
+    message: &Message,
+    (matched, code, class): (Matched, Code, Class),
+) -> IssuerAnswer {
     let bare = |number| {
         let mut room = [0; 64];
         let text = message.text_bytes(number, &mut room)?;
         Some(Bytes::copy_from_slice(text.trim_ascii_end()))
     };
-    FromIssuer::Answer(Box::new(IssuerAnswer {
+    IssuerAnswer {
         issuer: issuer.name.clone(),
-        matched: Matched::Number(id),
-        to_reversal,
+        matched,
+        to_reversal: message.mti().class() == 4,
         code: issuer.dialect.to_iso87(code),
         class,
         amount: message.number(4).and_then(|amount| i64::try_from(amount).ok()),
@@ -392,7 +493,7 @@ pub(crate) fn read(issuer: &IssuerSettings, keys: &CardKeys, message: &Message) 
         terminal: bare(41),
         merchant: bare(42),
         answer: keep(&issuer.dialect, message),
-    }))
+    }
 }
 
 /// What of an answer goes to the terminal. Chip data is kept as bytes, whatever form the host has it in.
@@ -412,6 +513,14 @@ fn keep(dialect: &Dialect, message: &Message) -> Bytes {
             let year = if number == 15 && version::is_1993(dialect) { 2 } else { 0 };
             packer.put(number, text.get(year..).unwrap_or_default());
         }
+    }
+    // A host whose answers are matched without our 37 has one of its own.
+    let mut room = [0; 64];
+    if !dialect.matching().rrn
+        && let Some(own) = message.text_bytes(37, &mut room)
+        && !own.trim_ascii().is_empty()
+    {
+        packer.put(37, own.trim_ascii());
     }
     packer.finish()
 }

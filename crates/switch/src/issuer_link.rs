@@ -24,10 +24,11 @@ use tokio::{
 
 use crate::{
     clock,
+    config::IssuerSettings,
     input::{Input, LinkHandle, LinkReceipt, OpenAsk, ToIssuer, Waiting},
     issuer::{self, FromIssuer},
     issuer_links::Host,
-    telemetry,
+    telemetry, warnings,
 };
 
 /// Echoes that may stay unanswered in a row before the line counts as down.
@@ -272,7 +273,7 @@ impl IssuerLink {
         }
     }
 
-    fn set_mute(&mut self, mute: bool) {
+    fn set_mute(&self, mute: bool) {
         if self.handle.mute.swap(mute, Ordering::Relaxed) == mute {
             return;
         }
@@ -421,29 +422,40 @@ impl IssuerLink {
             Err(error) => {
                 let kind = error.kind.name();
                 telemetry::issuer_stray(&settings.name, "unreadable");
-                tracing::warn!(
-                    issuer = %settings.name, link = self.id.0, kind, field = error.field,
-                    offset = error.offset, "a message of the issuer cannot be read"
-                );
+                if let Some(times) = self.warns(&settings.name, kind) {
+                    tracing::warn!(
+                        issuer = %settings.name, endpoint = self.endpoint, link = self.id.0, kind,
+                        field = error.field, offset = error.offset, times,
+                        "a message of the issuer cannot be read"
+                    );
+                }
                 return;
             }
         };
         let mut event = SessionEvent::Heard;
         match issuer::read(&settings, &self.host.keys, &message) {
             FromIssuer::Answer(answer) => {
-                let exchange = answered(&answer);
-                event = SessionEvent::Served(exchange);
-                if !exchange.reversal
-                    && let Some(at) = self.queued_at.remove(&exchange.stan)
-                {
-                    self.host.seconds.record(now.since(at));
+                self.warn_of_code(&settings, &message);
+                event = self.on_answer(now, answer);
+            }
+            FromIssuer::Rejected(answer) => {
+                if let Some(times) = self.warns(&settings.name, "rejected") {
+                    tracing::warn!(
+                        issuer = %settings.name, endpoint = self.endpoint, link = self.id.0,
+                        code = answer.code.as_str(), times,
+                        "the issuer rejects a request: what became of it is unknown"
+                    );
                 }
-                if let Ok(place) = Arc::clone(&self.answers).try_acquire_owned() {
-                    self.host.inputs.send(Input::Answer(Event::Answer(answer), place));
-                }
+                self.acknowledge(&message);
+                event = self.on_answer(now, answer);
             }
             FromIssuer::Network(stan, approved) => match self.asked.remove(&stan) {
-                Some(message) => event = SessionEvent::Answered { message, approved },
+                Some(asked) => {
+                    if !approved && asked == NetworkMessage::SignOn {
+                        self.warn_of_sign_on(&settings, &message);
+                    }
+                    event = SessionEvent::Answered { message: asked, approved };
+                }
                 None => telemetry::issuer_stray(&settings.name, "network"),
             },
             FromIssuer::Asked(what) => {
@@ -459,10 +471,74 @@ impl IssuerLink {
             }
             FromIssuer::Stray(reason) => {
                 telemetry::issuer_stray(&settings.name, reason);
-                tracing::debug!(issuer = %settings.name, reason, "a message of the issuer was dropped");
+                if let Some(times) = self.warns(&settings.name, reason) {
+                    tracing::warn!(
+                        issuer = %settings.name, endpoint = self.endpoint, link = self.id.0,
+                        mti = %message.mti(), reason = stray(reason), times,
+                        "a message of the issuer is dropped"
+                    );
+                }
             }
         }
         self.session.handle(now, event);
+    }
+
+    /// How many times a warning about this line stands for, if it is to be logged now.
+    fn warns(&self, issuer: &Name, reason: &'static str) -> Option<u64> {
+        warnings::due(&format!("{issuer} {}", self.endpoint), reason)
+    }
+
+    /// A code that the dialect does not list counts as silence (M12): somebody must say what it means.
+    fn warn_of_code(&self, settings: &IssuerSettings, message: &Message) {
+        let Some(code) = message.code() else { return };
+        if settings.dialect.meaning(code).is_none()
+            && let Some(times) = self.warns(&settings.name, "code")
+        {
+            tracing::warn!(
+                issuer = %settings.name, endpoint = self.endpoint, link = self.id.0,
+                code = code.as_str(), dialect = settings.dialect.name(), times,
+                "the issuer answers with a code that its dialect does not list"
+            );
+        }
+    }
+
+    fn warn_of_sign_on(&self, settings: &IssuerSettings, message: &Message) {
+        let code = message.code().map(|code| code.to_string());
+        if let Some(times) = self.warns(&settings.name, "sign-on") {
+            tracing::warn!(
+                issuer = %settings.name, endpoint = self.endpoint, link = self.id.0, code, times,
+                "the issuer refuses the sign-on"
+            );
+        }
+    }
+
+    fn on_answer(&mut self, now: Instant, answer: Box<IssuerAnswer>) -> SessionEvent {
+        let exchange = answered(&answer);
+        if !exchange.reversal
+            && let Some(at) = self.queued_at.remove(&exchange.stan)
+        {
+            self.host.seconds.record(now.since(at));
+        }
+        if let Ok(place) = Arc::clone(&self.answers).try_acquire_owned() {
+            self.host.inputs.send(Input::Answer(Event::Answer(answer), place));
+        }
+        SessionEvent::Served(exchange)
+    }
+
+    /// Answers an administrative message (0620) that it was read.
+    fn acknowledge(&mut self, request: &Message) {
+        let settings = self.host.settings.load_full();
+        let dialect = &settings.dialect;
+        let mut answer = Message::new(request.mti().response());
+        for number in [7, 11, 37, 41, 42] {
+            if request.has(number) && dialect.field(number).is_some() {
+                answer.copy(number, request);
+            }
+        }
+        answer.set_text(39, dialect.code_for(Cause::Done).as_str());
+        if let Ok(bytes) = answer.to_frame(dialect, settings.framing) {
+            self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None);
+        }
     }
 
     /// The issuer tests the line, signs on or off from its side, or tells of its day. What we do not do is refused: an issuer
@@ -511,6 +587,21 @@ impl IssuerLink {
             Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
             Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),
         }
+    }
+}
+
+/// Why a message of an issuer is dropped, in words.
+fn stray(reason: &str) -> &'static str {
+    match reason {
+        "request" => "it is a request that no issuer sends",
+        "stan" => "its trace number (11) is missing, or not that of the transaction that it names",
+        "rrn" => "it does not repeat our retrieval reference number (37): see match in the dialect",
+        "terminal" => "it does not name the terminal (41): see match in the dialect",
+        "transmission time" => {
+            "it does not repeat the transmission time (7): see match in the dialect"
+        }
+        "code" => "it has no response code (39)",
+        _ => "it answers nothing of ours",
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -72,6 +72,15 @@ fn waits(settings: &ReconnectSettings) -> impl Iterator<Item = Duration> + use<>
         .build()
 }
 
+/// A line must have lived so long before the waits between its connections start anew: a host that answers each sign-on and
+/// then closes is not called without end at the shortest.
+const LIVED: Duration = Duration::from_secs(10);
+
+/// Whether the waits start anew after a line that the issuer had `proven` and that `lived` so long.
+fn starts_anew(proven: bool, lived: Duration) -> bool {
+    proven && lived >= LIVED
+}
+
 async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
     let mut delays = waits(&host.settings.load().reconnect);
     let mut warned = false;
@@ -83,13 +92,14 @@ async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
         match connect(endpoint, host.bounds.network_patience, tuning).await {
             Ok(stream) => {
                 let id = LinkId(host.numbers.fetch_add(1, Ordering::Relaxed));
+                let begun = Instant::now();
                 let end = match IssuerLink::new(Arc::clone(host), id, stream, endpoint, suspect) {
                     Ok(link) => link.run().await,
                     Err(error) => {
                         LinkEnd { proven: false, mute: suspect, reason: error.to_string() }
                     }
                 };
-                if end.proven {
+                if starts_anew(end.proven, begun.elapsed()) {
                     delays = waits(&settings.reconnect);
                 }
                 tracing::info!(
@@ -108,5 +118,19 @@ async fn keep_one_up(host: &Arc<Host>, endpoint: &str) {
             }
         }
         tokio::time::sleep(delays.next().unwrap_or(settings.reconnect.longest)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_line_that_lived_starts_the_waits_anew() {
+        for (proven, seconds, anew) in
+            [(true, 0, false), (true, 9, false), (true, 10, true), (false, 60, false)]
+        {
+            assert_eq!(starts_anew(proven, Duration::from_secs(seconds)), anew);
+        }
     }
 }

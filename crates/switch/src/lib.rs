@@ -41,6 +41,7 @@ pub use card_key::{OtherKey, refuse_other};
 pub use counter::{Parameters, ParametersError, ParametersFault};
 pub use day_clock::date;
 pub use driver::Fatal;
+pub use issuer::{host_rrn, kept_host_rrn};
 pub use routes::Routes;
 pub use running::{EndError, ReloadError, Running, Watch};
 pub use start::{StartError, Switch};

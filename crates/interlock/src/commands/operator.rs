@@ -44,6 +44,7 @@ pub(crate) async fn find(options: &Find) -> anyhow::Result<ExitCode> {
     let limit = options.limit.to_string();
     let known = [
         ("rrn", &options.rrn),
+        ("host_rrn", &options.host_rrn),
         ("stan", &options.stan),
         ("terminal", &options.terminal),
         ("merchant", &options.merchant),

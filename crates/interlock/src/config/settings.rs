@@ -199,7 +199,7 @@ section! {
 section! {
     /// `reconnect`: the waits between attempts to connect.
     pub(crate) struct Reconnect {
-        /// The first; taken again after an answered sign-on or echo.
+        /// The first; taken again once a line was signed on and up for ten seconds.
         first: Span = Default("\"200ms\"");
         /// Each further wait is so many times longer.
         factor: Factor = Default("2.0");

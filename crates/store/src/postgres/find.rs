@@ -11,7 +11,7 @@ const WINDOW: i64 = 20_000;
 /// Each further window is so many times wider.
 const WIDER: i64 = 32;
 
-finders!(PostgresStore, pool, Postgres, PgRow);
+finders!(PostgresStore, pool, Postgres, PgRow, "position(", " IN t.answer) > 0");
 
 impl PostgresStore {
     /// No index gives rows in the order of their numbers: the newest are looked for in windows that grow until there are

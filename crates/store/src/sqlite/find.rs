@@ -6,7 +6,7 @@ use switch_core::Found;
 use super::SqliteStore;
 use crate::{Filter, StoreError, find::finders};
 
-finders!(SqliteStore, readers, Sqlite, SqliteRow);
+finders!(SqliteStore, readers, Sqlite, SqliteRow, "instr(t.answer, ", ") > 0");
 
 impl SqliteStore {
     /// Rows lie in the order of their numbers: the newest are read first, and reading ends when there are enough.

@@ -21,7 +21,9 @@ async fn transactions_are_found_by_what_is_remembered_of_them(home: &Home) {
     rows[7].fixed_mut().amount = 777;
     rows[9].fixed_mut().terminal = bytes::Bytes::from_static(b"T-9");
     assert!(node.write_all(rows.iter().map(insert).collect()).await.iter().all(is_applied));
-    assert!(is_applied(&node.write(change(approved(&rows[3], TODAY))).await));
+    let mut answered = approved(&rows[3], TODAY);
+    answered.row.answer = bytes::Bytes::from_static(b"\x01%\0\x06HOST-3");
+    assert!(is_applied(&node.write(change(answered)).await));
     assert!(is_applied(&node.write(change(timed_out(&rows[4], TODAY))).await));
     let numbers = async |filter: Filter| -> Vec<u64> {
         let found = node.store.find(&filter, 4).await.expect("reads");
@@ -38,6 +40,10 @@ async fn transactions_are_found_by_what_is_remembered_of_them(home: &Home) {
     assert_eq!(numbers(Filter { stan: Some(5), ..Filter::default() }).await, [5]);
     let state = Some(RowState::Approved);
     assert_eq!(numbers(Filter { state, ..Filter::default() }).await, [3]);
+    for (reference, expected) in [(&b"HOST-3"[..], &[3_u64][..]), (b"HOST-4", &[])] {
+        let host_rrn = Some(reference.to_vec());
+        assert_eq!(numbers(Filter { host_rrn, ..Filter::default() }).await, expected);
+    }
     assert_eq!(numbers(Filter { to: Some(NOON), ..Filter::default() }).await.len(), 0);
     let notes = node.store.notes(rows[4].id).await.expect("reads");
     assert_eq!(notes.len(), 1);

@@ -289,6 +289,17 @@ fn an_answer_is_matched_by_trace_number_where_its_host_keeps_no_37() {
     let answer = traced(&rig, stan, Some(created));
     rig.tell(Event::Answer(Box::new(answer)));
     assert_eq!(rig.look(), "change to approved, approve 1 (00)");
+    // no longer in memory: it is looked up where the time says which one is meant
+    rig.taken(1);
+    rig.look();
+    for (sent, expected) in [(None, ""), (Some(created), "read")] {
+        let answer = traced(&rig, stan, sent);
+        rig.tell(Event::Answer(Box::new(answer)));
+        assert_eq!(rig.look(), expected);
+    }
+    let other = IssuerAnswer { issuer: Arc::from("other"), ..traced(&rig, stan, Some(created)) };
+    rig.tell(Event::Answer(Box::new(other)));
+    assert_eq!(rig.look(), "read", "a trace number of another issuer is no case");
 }
 
 #[test]

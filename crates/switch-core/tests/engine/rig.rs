@@ -465,7 +465,7 @@ impl Rig {
                         answered: write
                             .said
                             .and_then(|said| said.answered)
-                            .or(known.and_then(|known| known.answered)),
+                            .or_else(|| known.and_then(|known| known.answered)),
                         opened: known.map_or(write.at, |known| known.opened),
                         due: write.due,
                         parked: false,

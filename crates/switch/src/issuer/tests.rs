@@ -42,6 +42,9 @@ fn answers_are_matched_by_class_stan_and_rrn() {
             FromIssuer::Answer(answer) => format!("answer of {}", matched(&answer)),
             FromIssuer::Network(stan, approves) => format!("network {stan} {approves}"),
             FromIssuer::Asked(what) => what.name().to_owned(),
+            FromIssuer::Rejected(answer) => {
+                format!("rejected {} {:?}", matched(&answer), answer.class)
+            }
             FromIssuer::Stray(why) => format!("stray {why}"),
         };
         assert_eq!(found, expected);
@@ -115,4 +118,56 @@ fn network_management_is_written_in_either_dialect() {
         assert_eq!(message.text(11).as_deref(), Some("000007"));
         frame(&issuer, &message);
     }
+}
+
+#[test]
+fn a_dialect_says_which_elements_match_an_answer() {
+    let fixtures = Fixtures::new();
+    let read_by = |set: &str, change: &dyn Fn(&mut Message)| {
+        let mut issuer = Fixtures::issuer("iso87-ascii");
+        let text = format!("base = \"iso87-ascii\"\nmatch = {set}");
+        issuer.dialect = std::sync::Arc::new(Dialect::parse("own", &text).expect("sound"));
+        let mut answer = fixtures.forwarded(&issuer);
+        answer.set_mti(answer.mti().response());
+        answer.set_text(39, "00");
+        change(&mut answer);
+        match read(&issuer, &fixtures.keys, &answer) {
+            FromIssuer::Answer(answer) => {
+                let sent = matches!(answer.matched, Matched::Trace { sent: Some(_), .. });
+                let own = blob::text(&answer.answer, 37).unwrap_or("-").to_owned();
+                format!("{} {sent} {own}", matched(&answer))
+            }
+            FromIssuer::Stray(why) => why.to_owned(),
+            _ => panic!("neither"),
+        }
+    };
+    let theirs = |answer: &mut Message| answer.set_text(37, "HOST00000042");
+    let none = |answer: &mut Message| answer.remove(37);
+    let no_time = |answer: &mut Message| answer.remove(7);
+    let no_trace = |answer: &mut Message| answer.remove(11);
+    let no_terminal = |answer: &mut Message| answer.remove(41);
+    assert_eq!(read_by("[\"37\"]", &no_trace), "1234567 false -");
+    assert_eq!(read_by("[\"37\", \"11\"]", &no_trace), "stan");
+    assert_eq!(read_by("[\"37\"]", &theirs), "rrn");
+    assert_eq!(read_by("[\"11\"]", &theirs), "234567 false HOST00000042");
+    assert_eq!(read_by("[\"11\"]", &none), "234567 false -");
+    assert_eq!(read_by("[\"11\"]", &no_trace), "stan");
+    assert_eq!(read_by("[\"11\", \"7\"]", &none), "234567 true -");
+    assert_eq!(read_by("[\"11\", \"7\"]", &no_time), "transmission time");
+    assert_eq!(read_by("[\"11\", \"41\"]", &no_terminal), "terminal");
+}
+
+#[test]
+fn a_rejection_of_a_request_is_an_unknown_result() {
+    let fixtures = Fixtures::new();
+    let issuer = Fixtures::issuer("iso87-ascii");
+    let mut rejection = fixtures.forwarded(&issuer);
+    rejection.set_mti(Mti::parse("0620").expect("digits"));
+    let FromIssuer::Rejected(answer) = read(&issuer, &fixtures.keys, &rejection) else {
+        panic!("a rejection")
+    };
+    assert_eq!(
+        (matched(&answer), answer.class, answer.to_reversal),
+        (1_234_567, Class::Unknown, false)
+    );
 }

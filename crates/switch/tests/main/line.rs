@@ -1,6 +1,6 @@
 //! The state of lines to issuers: signed off by the host, half open, closed after each sign-on.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use iso8583::{Dialect, Message, Mti};
 
@@ -128,5 +128,65 @@ async fn a_half_open_line_gets_no_more_sales_once_it_is_mute() {
     until("nothing is owed", || async { watch.gauges().reversals_owed == 0 }).await;
     assert_eq!(reversed()[0].text(37), other.seen("0200")[2].text(37));
     assert_eq!(other.seen("0400").len() + other.seen("0401").len(), 0);
+    node.running.drain().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_with_its_own_37_is_answered_reversed_and_found() {
+    let text = "base = \"iso87-ascii\"\nmatch = [\"11\", \"7\"]\nhost_rrn = [\"37\"]";
+    let dialect = Dialect::parse("own-37", text).expect("sound");
+    let theirs = |message: &Message| {
+        let mut answer = approval(message);
+        answer.set_text(37, "HOST00000042");
+        answer
+    };
+    let node = Node::start_with(|settings| {
+        settings.issuers[0].dialect = Arc::new(dialect);
+        settings.issuers[0].timeout = Duration::from_secs(1);
+    })
+    .await;
+    node.host.conduct(move |message| Deed::Answer(vec![theirs(message)]));
+    let mut terminal = node.terminal().await;
+    let answer = terminal.ask(&purchase(1, 100)).await;
+    assert_eq!(code(&answer), "00");
+    assert_ne!(answer.text(37).as_deref(), Some("HOST00000042"), "the terminal has ours");
+    assert_eq!(code(&terminal.ask(&reversal(1, 100)).await), "00");
+    let watch = node.running.watch();
+    until("nothing is owed", || async { watch.gauges().reversals_owed == 0 }).await;
+    until("it is reversed", || async { node.host.seen("0400").len() == 1 }).await;
+    assert_eq!(node.host.seen("0400")[0].text(37).as_deref(), Some("HOST00000042"));
+    // One that was never answered has no reference of the host.
+    node.host.conduct(|message| {
+        if message.mti().class() == 2 {
+            Deed::Answer(Vec::new())
+        } else {
+            Deed::Answer(vec![approval(message)])
+        }
+    });
+    assert_eq!(code(&terminal.ask(&purchase(2, 100)).await), "98");
+    until("it is reversed", || async { node.host.seen("0400").len() == 2 }).await;
+    assert!(!node.host.seen("0400")[1].has(37));
+    until("nothing is owed", || async { watch.gauges().reversals_owed == 0 }).await;
+    node.running.drain().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_the_host_rejects_ends_as_unknown() {
+    let node = Node::start_with(|settings| {
+        settings.issuers[0].timeout = Duration::from_secs(3);
+    })
+    .await;
+    node.host.conduct(|message| {
+        let mut rejection = approval(message);
+        if message.mti().class() == 2 {
+            rejection.set_mti(Mti::parse("0620").expect("digits"));
+            rejection.remove(39);
+        }
+        Deed::Answer(vec![rejection])
+    });
+    let mut terminal = node.terminal().await;
+    assert_eq!(code(&terminal.ask(&purchase(1, 100)).await), "98");
+    until("it is acknowledged", || async { node.host.seen("0630").len() == 1 }).await;
+    until("it is reversed", || async { node.host.seen("0400").len() == 1 }).await;
     node.running.drain().await.expect("a good end");
 }

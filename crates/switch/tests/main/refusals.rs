@@ -1,7 +1,9 @@
 //! Refusals of the edge after a restart or a reload, on both stores: none contradicts what stands (M2).
 
+use std::sync::Arc;
+
 use interlock_tests::postgres::Postgres;
-use iso8583::Message;
+use iso8583::{Dialect, Message, Mti};
 use switch::config::{MerchantSettings, Settings};
 use tempfile::TempDir;
 
@@ -175,4 +177,35 @@ async fn m2_a_malformed_copy_never_contradicts_what_stands() {
         assert_eq!(answered(&terminal.ask(&purchase(1, 100)).await), answered(&first));
         ended(node).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_is_not_reversed() {
+    let node = Node::start_with(|settings| {
+        let dialect = Dialect::shipped("iso87-ascii").expect("shipped");
+        settings.listeners[0].framing = dialect.framing();
+        settings.listeners[0].dialect = Arc::new(dialect);
+    })
+    .await;
+    let mut terminal = node.terminal().await;
+    terminal.speak("iso87-ascii");
+    let mut sale = purchase(1, 900);
+    sale.remove(60);
+    sale.set_text(55, "9F260201029F360109");
+    assert_eq!(code(&terminal.ask(&sale).await), "00");
+    let back = |amount: u64| {
+        let mut back = sale.clone();
+        back.set_mti(Mti::parse("0400").expect("digits"));
+        back.set_text(4, &format!("{amount:012}"));
+        back.set_text(90, &format!("0200000001{:032}", 0));
+        back
+    };
+    let mut partial = back(900);
+    partial.set_text(95, &format!("{:012}{:030}", 400, 0));
+    assert_eq!(code(&terminal.ask(&partial).await), "64", "a replacement amount (95)");
+    assert_eq!(code(&terminal.ask(&back(400)).await), "64", "a smaller amount (4)");
+    assert_eq!(node.host.seen("0400").len(), 0);
+    partial.set_text(95, &format!("{:042}", 0));
+    assert_eq!(code(&terminal.ask(&partial).await), "00", "the whole");
+    node.running.drain().await.expect("a good end");
 }
