@@ -200,6 +200,7 @@ impl Load {
             currency: Some(*b"156"),
             card_hash: None,
             terminal: Some(Bytes::from_static(b"12345678")),
+            matches_terminal: false,
             merchant: Some(Bytes::from_static(b"123456789012345")),
             answer: Bytes::from_static(&[7; 60]),
         }

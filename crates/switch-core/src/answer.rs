@@ -61,9 +61,8 @@ impl Engine {
     pub(crate) fn on_stray_found(&mut self, now: Now, answer: &IssuerAnswer, found: Found) {
         let (key, id) = (found.row.key, found.row.id);
         let issuers = found.row.issuer.as_ref() == Some(&answer.issuer);
-        if matches!(answer.matched, Matched::Trace { .. })
-            && !(issuers && answer.may_mean(&found.row))
-        {
+        let traced = matches!(answer.matched, Matched::Trace { .. });
+        if (traced && !issuers) || !answer.may_mean(&found.row) {
             // a row of the same trace number, which the answer does not mean
             return;
         }
@@ -95,8 +94,12 @@ impl Engine {
 const SENT_WITHIN: Duration = Duration::from_secs(60);
 
 impl IssuerAnswer {
-    /// True unless the time that it repeats (7) says that it means another transaction with the same trace number.
+    /// True unless its terminal (41), where that is matched, or the time that it repeats (7) says that it means another
+    /// transaction.
     fn may_mean(&self, row: &Row) -> bool {
+        if self.matches_terminal && self.terminal.as_ref() != Some(&row.terminal) {
+            return false;
+        }
         match self.matched {
             Matched::Number(_) | Matched::Trace { sent: None, .. } => true,
             Matched::Trace { sent: Some(at), .. } => {

@@ -315,6 +315,8 @@ pub struct IssuerAnswer {
     pub card_hash: Option<[u8; 16]>,
     /// Terminal (41) without padding, if present.
     pub terminal: Option<Bytes>,
+    /// Whether the terminal says what it answers: with another one it answers nothing of ours.
+    pub matches_terminal: bool,
     /// Merchant (42) without padding, if present.
     pub merchant: Option<Bytes>,
     /// What of it goes to the terminal, packed by the edge.

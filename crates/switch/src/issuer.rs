@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use iso8583::{
-    Class, Code, Content, Dialect, Element, Kind, KindRow, Message, Mti, NetworkRequest, Pan,
-    TlvIter, from_gbk,
+    Class, Code, Content, Dialect, Element, FieldSpec, Kind, KindRow, Message, Mti, NetworkRequest,
+    Pan, TlvIter, from_gbk,
 };
 use keystore::CardKeys;
 use switch_core::{IssuerAnswer, Matched, NetworkMessage, Row, TxnId, Wall};
@@ -294,8 +294,10 @@ fn put_original_rrn(dialect: &Dialect, message: &mut Message, carried: &[u8]) {
 fn put_host_rrn(dialect: &Dialect, message: &mut Message, reference: Option<&str>) {
     for element in dialect.host_rrn() {
         let Some(spec) = dialect.field(element.field) else { continue };
+        // what the element cannot hold must not keep the message from being sent
+        let reference = reference.filter(|own| holds(spec, own));
         match (reference, element.part.and_then(|part| spec.part_range(part))) {
-            (Some(own), None) => message.set_text(element.field, own),
+            (Some(own), None) => put_text(dialect, message, element.field, own),
             (Some(own), Some(range)) => {
                 let now = message.text(element.field).unwrap_or_default();
                 let mut text = format!("{now:0<end$}", end = range.end);
@@ -310,6 +312,12 @@ fn put_host_rrn(dialect: &Dialect, message: &mut Message, reference: Option<&str
             (None, Some(_)) => {}
         }
     }
+}
+
+/// Whether a field can hold this text, or have it in one of its parts.
+fn holds(spec: &FieldSpec, text: &str) -> bool {
+    let fits = !spec.parts.is_empty() || text.len() <= usize::from(spec.length.max());
+    fits && (spec.content != Content::Digits || text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The trace number of a reversal in a dialect that wants its own: the same at each repeat.
@@ -491,6 +499,7 @@ fn answer(
             Pan::new(&digits).map_or([0; 16], |pan| keys.hash(&pan))
         }),
         terminal: bare(41),
+        matches_terminal: issuer.dialect.matching().terminal,
         merchant: bare(42),
         answer: keep(&issuer.dialect, message),
     }

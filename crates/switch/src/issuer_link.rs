@@ -38,7 +38,7 @@ const MOST_TIMED: usize = 10_000;
 
 /// How a link ended.
 pub(crate) struct LinkEnd {
-    /// The issuer answered a sign-on or an echo on it.
+    /// The issuer answered on it.
     pub(crate) proven: bool,
     /// Nothing was heard on it at the end.
     pub(crate) mute: bool,
@@ -513,6 +513,8 @@ impl IssuerLink {
     }
 
     fn on_answer(&mut self, now: Instant, answer: Box<IssuerAnswer>) -> SessionEvent {
+        // A busy line may never need an echo.
+        self.proven = true;
         let exchange = answered(&answer);
         if !exchange.reversal
             && let Some(at) = self.queued_at.remove(&exchange.stan)

@@ -349,6 +349,7 @@ impl World {
             currency: Some(msg.currency),
             card_hash: Some(msg.card),
             terminal: None,
+            matches_terminal: false,
             merchant: None,
             answer: Bytes::new(),
         }

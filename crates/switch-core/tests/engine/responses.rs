@@ -286,7 +286,15 @@ fn an_answer_is_matched_by_trace_number_where_its_host_keeps_no_37() {
         rig.tell(Event::Answer(Box::new(answer)));
         assert!(!rig.look().contains("approve"), "of another exchange");
     }
+    for terminal in [None, Some(bytes::Bytes::from_static(b"87654321"))] {
+        let answer = traced(&rig, stan, Some(created));
+        let answer = IssuerAnswer { terminal, matches_terminal: true, ..answer };
+        rig.tell(Event::Answer(Box::new(answer)));
+        assert!(!rig.look().contains("change"), "of another terminal's exchange");
+    }
+    let terminal = Some(rig.rows[&rig.focus].row.terminal.clone());
     let answer = traced(&rig, stan, Some(created));
+    let answer = IssuerAnswer { terminal, matches_terminal: true, ..answer };
     rig.tell(Event::Answer(Box::new(answer)));
     assert_eq!(rig.look(), "change to approved, approve 1 (00)");
     // no longer in memory: it is looked up where the time says which one is meant

@@ -614,6 +614,7 @@ impl Rig {
             currency: Some(*b"156"),
             card_hash: None,
             terminal: None,
+            matches_terminal: false,
             merchant: None,
             answer: Bytes::new(),
         }

@@ -171,3 +171,28 @@ fn a_rejection_of_a_request_is_an_unknown_result() {
         (1_234_567, Class::Unknown, false)
     );
 }
+
+#[test]
+fn a_reference_of_the_host_never_keeps_a_reversal_from_being_sent() {
+    let fixtures = Fixtures::new();
+    let check = |base: &str, at: &str, own: &str, field: u8, expected: Option<&str>| {
+        let mut issuer = Fixtures::issuer(base);
+        let text = format!("base = \"{base}\"\nmatch = \"11\"\nhost_rrn = {at}");
+        issuer.dialect = std::sync::Arc::new(Dialect::parse("own", &text).expect("sound"));
+        let mut row = fixtures.row(&issuer);
+        let mut packer = Packer::new();
+        packer.put(37, own.as_bytes());
+        row.answer = packer.finish();
+        let reversal = reversal(&issuer, &fixtures.keys, &row, false).expect("made");
+        let found = Fixtures::read_by(&issuer, &reversal);
+        assert_eq!(found.text(field).as_deref(), expected, "{base} {at} {own}");
+    };
+    check("iso87-ascii", "\"37\"", "HOST00000042", 37, Some("HOST00000042"));
+    check("iso87-ascii", "\"48\"", "HOST00000042", 48, Some("HOST00000042"));
+    check("cup-pos", "\"48\"", "000000000042", 48, Some("000000000042"));
+    // digits only, or too short for it
+    check("cup-pos", "\"48\"", "HOST00000042", 48, None);
+    check("iso87-ascii", "\"38\"", "HOST00000042", 38, None);
+    check("cup-pos", "\"61.2\"", "000042", 61, Some("000007000042"));
+    check("cup-pos", "\"61.2\"", "HOST42", 61, Some("000007234567"));
+}
