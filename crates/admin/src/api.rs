@@ -191,13 +191,14 @@ pub(crate) async fn summary(
     let ended =
         |outcome| whole(figures.sum_where("interlock_transactions_total", "outcome", outcome));
     let phase = shared.health.phase.borrow().name();
+    let readiness = shared.health.readiness();
     Ok(Json(json!({
         "node": shared.node,
         "version": shared.version,
         "phase": phase,
         "day": shared.health.condition.told().day,
-        "ready": shared.health.readiness().is_ok(),
-        "not_ready_because": shared.health.readiness().err(),
+        "ready": readiness.is_ok(),
+        "not_ready_because": readiness.err(),
         "store_answers": shared.health.store_answers(),
         "uptime_seconds": shared.started.elapsed().as_secs(),
         "in_flight": whole(figures.sum("interlock_in_flight")),

@@ -1,19 +1,11 @@
 //! How stored numbers are written for people and programs.
 
-use jiff::{Timestamp, civil::Date};
-use switch_core::{Day, ObligationCause, ObligationStatus, Wall};
+use jiff::Timestamp;
+use switch_core::{ObligationCause, ObligationStatus, Wall};
 
 /// RFC 3339, to the microsecond, in UTC.
 pub(crate) fn time(wall: Wall) -> String {
     Timestamp::from_microsecond(wall.0).map_or_else(|_| wall.0.to_string(), |at| at.to_string())
-}
-
-/// `2026-11-23`.
-pub(crate) fn day(day: Day) -> String {
-    let epoch = Date::constant(1970, 1, 1);
-    let days = jiff::Span::new().try_days(day.0).ok();
-    let date = days.and_then(|days| epoch.checked_add(days).ok());
-    date.map_or_else(|| day.0.to_string(), |date| date.to_string())
 }
 
 /// Bytes from outside as text; what is no printable text is escaped.
@@ -78,11 +70,13 @@ pub(crate) fn amount(minor: i64, currency: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use switch_core::Day;
+
     use super::*;
 
     #[test]
     fn days_times_and_amounts_are_written_for_people() {
-        assert_eq!(day(Day(20_780)), "2026-11-23");
+        assert_eq!(switch::date(Day(20_780)), "2026-11-23");
         assert_eq!(time(Wall(1_500_000)), "1970-01-01T00:00:01.5Z");
         assert_eq!(amount(12_345, b"156"), "123.45");
         assert_eq!(amount(5, b"156"), "0.05");

@@ -480,29 +480,15 @@ pub(crate) struct DialectImport {
 }
 
 fn business_day(text: &str) -> Result<switch_core::Day, String> {
-    let bad = || "expected a date such as 2026-11-30 or 20261130".to_owned();
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = match text.len() {
-        10 => text.split('-').map(str::to_owned).collect(),
-        8 => [text.get(..4), text.get(4..6), text.get(6..)]
-            .into_iter()
-            .flatten()
-            .map(str::to_owned)
-            .collect(),
-        _ => Vec::new(),
-    };
-    let [year, month, day] = parts.as_slice() else { return Err(bad()) };
-    if (year.len(), month.len(), day.len()) != (4, 2, 2)
-        || ![year, month, day].into_iter().all(|part| digits(part))
-    {
-        return Err(bad());
+    let shaped = text.bytes().enumerate().all(|(at, byte)| match (text.len(), at) {
+        (10, 4 | 7) => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    if !shaped || !matches!(text.len(), 8 | 10) {
+        return Err("expected a date such as 2026-11-30 or 20261130".to_owned());
     }
-    let date: jiff::civil::Date = format!("{year}-{month}-{day}")
-        .parse()
-        .map_err(|_| format!("{text} is no day of the calendar"))?;
-    let epoch = jiff::civil::date(1970, 1, 1);
-    let days = (date - epoch).get_days();
-    Ok(switch_core::Day(days))
+    let date = text.parse().map_err(|_| format!("{text} is no day of the calendar"))?;
+    Ok(store::day_of(date))
 }
 
 /// A text that is kept for people: something, on one line.

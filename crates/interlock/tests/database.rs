@@ -9,33 +9,16 @@ use std::{
 
 use interlock_tests::postgres::Postgres;
 
-use crate::support::{Process, field, http_get, interlock, wait_for};
+use crate::{
+    serve,
+    support::{Process, field, http_get, interlock, wait_for},
+};
 
+/// That of the other tests with this database, and a shorter drain.
 fn configuration(url: &str, issuer: &str) -> String {
-    format!(
-        r#"
-[node]
-id = "test"
-drain_timeout = "3s"
-[store]
-url = "{url}"
-[admin]
-listen = "127.0.0.1:0"
-[[listener]]
-name = "pos"
-listen = "127.0.0.1:0"
-dialect = "cup-pos"
-response_deadline = "8s"
-[[issuer]]
-name = "unionpay"
-dialect = "iso87-ascii"
-endpoints = ["{issuer}"]
-timeout = "4s"
-[[route]]
-prefixes = ["62", "81"]
-issuer = "unionpay"
-"#
-    )
+    serve::configuration(issuer, "")
+        .replace("sqlite://interlock.db", url)
+        .replace("drain_timeout = \"5s\"", "drain_timeout = \"3s\"")
 }
 
 struct Set {

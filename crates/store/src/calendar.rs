@@ -73,11 +73,22 @@ impl Calendar {
     }
 }
 
-/// `YYYYMMDD` of a business day.
+/// The date of a business day.
 #[must_use]
-pub fn compact_date(day: Day) -> String {
-    let unix = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC).date();
-    let date = unix.checked_add(jiff::Span::new().days(i64::from(day.0))).unwrap_or(Date::MAX);
+pub fn date_of(day: Day) -> Date {
+    let days = jiff::Span::new().try_days(day.0);
+    days.and_then(|days| Date::constant(1970, 1, 1).checked_add(days)).unwrap_or(Date::MAX)
+}
+
+/// The business day of a date.
+#[must_use]
+pub fn day_of(date: Date) -> Day {
+    Day(day_number(date))
+}
+
+/// `YYYYMMDD` of a business day.
+pub(crate) fn compact_date(day: Day) -> String {
+    let date = date_of(day);
     format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
 }
 

@@ -6,7 +6,11 @@ use sqlx::{
 };
 use switch_core::Key;
 
-use crate::{Store, StoreConfig, StoreError, image::array};
+use crate::{
+    Store, StoreConfig, StoreError,
+    image::array,
+    store::{either, uncancelled},
+};
 
 /// What a database says of its card data key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,10 +120,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn card_key(&self) -> Result<KeptCardKey, StoreError> {
-        match self {
-            Self::Postgres(own) => own.card_key().await,
-            Self::Sqlite(own) => own.card_key().await,
-        }
+        either!(self, own => own.card_key())
     }
 
     /// Records the check value of the card data key unless there is one, and gives the one that is there then: of several
@@ -128,15 +129,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn keep_card_key(&self, check: &str) -> Result<String, StoreError> {
-        let (store, check) = (self.clone(), check.to_owned());
-        // In a task of its own, so that a caller who goes away leaves no transaction open.
-        let task = tokio::spawn(async move {
-            match &store {
-                Self::Postgres(own) => own.keep_card_key(&check).await,
-                Self::Sqlite(own) => own.keep_card_key(&check).await,
-            }
-        });
-        task.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?
+        let check = check.to_owned();
+        uncancelled!(self, own => own.keep_card_key(&check))
     }
 }
 

@@ -331,11 +331,9 @@ macro_rules! finders {
                     opened: Wall(row.try_get(5)?),
                     due: Wall(row.try_get(6)?),
                     parked: row.try_get(7)?,
-                    answered: row
-                        .try_get::<Option<String>, _>(18)?
-                        .as_deref()
-                        .map(crate::image::code_of)
-                        .transpose()?,
+                    answered: crate::image::code_of(
+                        row.try_get::<Option<String>, _>(18)?.as_deref(),
+                    )?,
                 },
                 kind: known("kind", row.try_get(8)?, Kind::from_number)?,
                 created: Wall(row.try_get(9)?),
@@ -393,7 +391,7 @@ impl CaseFile {
         attempts: Option<i32>,
         answered: Option<String>,
     ) -> Result<Self, StoreError> {
-        let answered = answered.as_deref().map(crate::image::code_of).transpose()?;
+        let answered = crate::image::code_of(answered.as_deref())?;
         Ok(Self { attempts: attempts.map(crate::image::unsigned), answered, ..self })
     }
 }

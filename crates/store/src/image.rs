@@ -178,7 +178,7 @@ impl Image {
             change: self.change.cast_unsigned(),
             state: known("state", self.state, RowState::from_number)?,
             cause: known("cause", self.cause, Cause::from_number)?,
-            code: self.code.as_deref().map(code_of).transpose()?,
+            code: code_of(self.code.as_deref())?,
             approved: self.approved,
             answer: self.answer.into(),
             copies: unsigned(self.copies),
@@ -206,7 +206,7 @@ fn obligation_of(
         opened: Wall(opened),
         due: Wall(due),
         parked,
-        answered: answered.as_deref().map(code_of).transpose()?,
+        answered: code_of(answered.as_deref())?,
     })
 }
 
@@ -222,8 +222,9 @@ fn claim_of(
     })
 }
 
-pub(crate) fn code_of(text: &str) -> Result<Code, StoreError> {
-    Code::new(text).map_err(|_| StoreError::Corrupt { what: "response code", value: 0 })
+pub(crate) fn code_of(text: Option<&str>) -> Result<Option<Code>, StoreError> {
+    let code = text.map(Code::new).transpose();
+    code.map_err(|_| StoreError::Corrupt { what: "response code", value: 0 })
 }
 
 pub(crate) fn known<T>(

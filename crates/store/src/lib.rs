@@ -31,7 +31,7 @@ mod sqlite;
 mod store;
 mod writer;
 
-pub use calendar::{Calendar, DayConfig, compact_date};
+pub use calendar::{Calendar, DayConfig, date_of, day_of};
 pub use card_key::{KeptCardKey, look_at_card_key};
 pub use config::StoreConfig;
 pub use counter::{
@@ -45,7 +45,7 @@ pub use find::{CaseFile, Filter, OpenCounts, Owed};
 pub use horizon::Horizon;
 pub use ledger::LedgerRow;
 pub use node::{Beat, Estate, Lane, Lease, READS, SilenceTracker, TakenOver};
-pub use outage::Outage;
+pub use outage::{Logged, Outage};
 pub use postgres::PostgresStore;
 pub use resolve::{Resolution, ResolveError};
 pub use sqlite::SqliteStore;

@@ -7,8 +7,7 @@ use crate::{
     image::{count, long},
 };
 
-/// STANs repeat after so many numbers.
-const STANS: i64 = 1_000_000;
+const STANS: i64 = TxnId::STANS.cast_signed();
 
 /// The exchanges that are still open (owed, marked, or denied: status 6) and whose STAN lies in one of two ranges, with
 /// their issuers: of many that are open, few. The index `obligation_open_stan` has this expression and this condition.
@@ -42,7 +41,7 @@ pub(crate) fn after(first: u64, count: u64) -> Result<i64, StoreError> {
 /// may not be used (I20).
 pub(crate) fn block(first: u64, wanted: u64, open: Vec<Open>) -> NumberBlock {
     let end = first.saturating_add(wanted);
-    let stans = STANS.unsigned_abs();
+    let stans = TxnId::STANS;
     let step = usize::try_from(stans).unwrap_or(usize::MAX);
     let mut skip: Vec<_> = open
         .into_iter()

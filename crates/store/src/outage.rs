@@ -8,8 +8,6 @@ use std::{
 
 use crate::StoreError;
 
-/// The same reason is logged no more often.
-const EVERY: Duration = Duration::from_secs(60);
 /// Most reasons that are remembered: they come from a closed list of messages, so this is for safety.
 const MOST: usize = 64;
 
@@ -29,10 +27,36 @@ struct State {
     reasons: BTreeMap<String, Logged>,
 }
 
+/// A line that comes again and again, and is logged once a minute.
 #[derive(Debug)]
-struct Logged {
+pub struct Logged {
     at: Instant,
-    unlogged: u64,
+    held_back: u64,
+}
+
+impl Logged {
+    /// It is logged no more often.
+    pub const EVERY: Duration = Duration::from_secs(60);
+
+    /// A line that was logged now.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self { at: now, held_back: 0 }
+    }
+
+    /// Whether it was logged so long ago that it may be again.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) >= Self::EVERY
+    }
+
+    /// It comes again. How many times the line to be logged now stands for; none where it is too early for one.
+    pub fn again(&mut self, now: Instant) -> Option<u64> {
+        let times = self.held_back + 1;
+        let due = self.is_due(now);
+        *self = if due { Self::new(now) } else { Self { at: self.at, held_back: times } };
+        due.then_some(times)
+    }
 }
 
 impl Outage {
@@ -79,18 +103,14 @@ impl State {
         self.failures += 1;
         let key = format!("{what}: {reason}");
         if let Some(logged) = self.reasons.get_mut(&key) {
-            logged.unlogged += 1;
-            if now.saturating_duration_since(logged.at) < EVERY {
-                return None;
-            }
-            logged.at = now;
-            self.logged = true;
-            return Some(std::mem::take(&mut logged.unlogged));
+            let times = logged.again(now);
+            self.logged |= times.is_some();
+            return times;
         }
         if self.reasons.len() >= MOST {
             self.reasons.clear();
         }
-        self.reasons.insert(key, Logged { at: now, unlogged: 0 });
+        self.reasons.insert(key, Logged::new(now));
         self.logged = true;
         Some(1)
     }

@@ -4,7 +4,10 @@ use switch_core::{
     Claim, ClaimStatus, Found, ObligationCause, ObligationStatus, OnSilence, RowState, TxnId, Wall,
 };
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    store::{either, uncancelled},
+};
 
 /// What a person found out about a transaction with open cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -383,17 +386,7 @@ impl Store {
         if found.is_none() && how != Resolution::Seen {
             return Err(ResolveError::Unknown(id));
         }
-        let (store, reason) = (self.clone(), reason.to_owned());
-        // in a task of its own, so that a caller who goes away leaves no transaction open
-        let task = tokio::spawn(async move {
-            match &store {
-                Self::Postgres(own) => own.resolve(id, found.as_ref(), (how, &reason), now).await,
-                Self::Sqlite(own) => own.resolve(id, found.as_ref(), (how, &reason), now).await,
-            }
-        });
-        match task.await {
-            Ok(done) => done,
-            Err(error) => Err(sqlx::Error::Io(std::io::Error::other(error)).into()),
-        }
+        let reason = reason.to_owned();
+        uncancelled!(self, own => own.resolve(id, found.as_ref(), (how, &reason), now))
     }
 }

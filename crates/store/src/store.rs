@@ -36,7 +36,7 @@ macro_rules! uncancelled {
         let task = tokio::spawn(async move { either!(&store, $own => $call) });
         match task.await {
             Ok(done) => done,
-            Err(error) => Err(StoreError::Database(sqlx::Error::Io(std::io::Error::other(error)))),
+            Err(error) => Err(sqlx::Error::Io(std::io::Error::other(error)).into()),
         }
     }};
 }
@@ -198,14 +198,7 @@ impl Store {
     /// The day is far from that of `now` or the current one, identities of a former day would be lost, a running node
     /// cannot follow, or the database failed.
     pub async fn set_day(&self, setting: DaySetting, now: Wall) -> Result<Day, DaySetError> {
-        let store = self.clone();
-        let task = tokio::spawn(async move {
-            match &store {
-                Self::Postgres(own) => own.set_day(setting, now).await,
-                Self::Sqlite(own) => own.set_day(setting, now).await,
-            }
-        });
-        task.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?
+        uncancelled!(self, own => own.set_day(setting, now))
     }
 
     /// Draws numbers that no other node and no other life draws (I20).

@@ -5,8 +5,8 @@ use std::time::Duration;
 use iso8583::Class;
 
 use crate::{
-    Case, CaseKind, Engine, Found, IssuerAnswer, Key, Matched, NoteKind, Notice, Now, Row,
-    RowState, TxnId,
+    Case, CaseKind, Engine, Found, IssuerAnswer, Matched, NoteKind, Notice, Now, Row, RowState,
+    TxnId,
     bug::Bug,
     core::Core,
     duty::Turn,
@@ -16,9 +16,11 @@ use crate::{
 impl Engine {
     pub(crate) fn on_answer(&mut self, now: Now, answer: IssuerAnswer) {
         let key = self.core.number_of(&answer).and_then(|id| self.key_of(id));
-        let means = |key: &Key| self.txns.get(key).is_some_and(|txn| answer.may_mean(&txn.row));
-        let Some(key) = key.filter(means) else { return self.on_stray_answer(now, answer) };
-        let Some(txn) = self.txns.get_mut(&key) else { return };
+        let txn = key.and_then(|key| self.txns.get_mut(&key));
+        let Some(txn) = txn.filter(|txn| answer.may_mean(&txn.row)) else {
+            return self.on_stray_answer(now, answer);
+        };
+        let key = txn.row.key;
         if txn.row.issuer.as_ref() != Some(&answer.issuer) {
             let id = Some(txn.row.id).filter(|_| txn.durable);
             return self.core.answer_without_request(now, id, &answer);

@@ -108,11 +108,13 @@ pub struct TxnId(pub u64);
 impl TxnId {
     /// One more than the largest number: an RRN has twelve digits.
     pub const LIMIT: u64 = 1_000_000_000_000;
+    /// STANs repeat after so many numbers.
+    pub const STANS: u64 = 1_000_000;
 
     /// The STAN towards the issuer: the last six digits.
     #[must_use]
     pub fn stan(self) -> u32 {
-        u32::try_from(self.0 % 1_000_000).unwrap_or(0)
+        u32::try_from(self.0 % Self::STANS).unwrap_or(0)
     }
 
     /// The retrieval reference number (37): twelve decimal digits.

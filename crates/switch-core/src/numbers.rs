@@ -121,10 +121,9 @@ impl Numbers {
     pub(crate) fn last_of(&self, stan: u32) -> Vec<TxnId> {
         let end = self.current.iter().chain(&self.next).map(|block| block.end).max();
         let Some(last) = end.and_then(|end| end.checked_sub(1)) else { return Vec::new() };
-        let turn = 1_000_000;
-        let back = (last % turn + turn - u64::from(stan) % turn) % turn;
+        let back = (last + TxnId::STANS - u64::from(stan)) % TxnId::STANS;
         let later = last.checked_sub(back);
-        let earlier = later.and_then(|id| id.checked_sub(turn));
+        let earlier = later.and_then(|id| id.checked_sub(TxnId::STANS));
         later.into_iter().chain(earlier).filter(|id| *id > 0).map(TxnId).collect()
     }
 

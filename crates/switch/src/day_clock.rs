@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use store::{DayClock, DayDoubt, DaysKept, Store, StoreError, compact_date};
+use store::{DayClock, DayDoubt, DaysKept, Store, StoreError, date_of};
 use switch_core::{Day, Wall};
 
 use crate::clock;
@@ -14,6 +14,14 @@ const BOUND: Duration = Duration::from_secs(60);
 const ANEW: Duration = Duration::from_secs(3600);
 /// The same trouble is logged so often.
 const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// The time by which business days are judged: the database server's, or this machine's where the database is a file.
+///
+/// # Errors
+/// The database failed.
+pub async fn day_time(store: &Store) -> Result<Wall, StoreError> {
+    Ok(store.clock().await?.unwrap_or_else(|| clock::now().wall))
+}
 
 /// Time since this machine's start, which goes on while it sleeps and which nobody sets.
 fn since_boot() -> Duration {
@@ -75,11 +83,7 @@ fn span(micros: i64) -> String {
 /// `YYYY-MM-DD` of a business day.
 #[must_use]
 pub fn date(day: Day) -> String {
-    let compact = compact_date(day);
-    match (compact.get(..4), compact.get(4..6), compact.get(6..)) {
-        (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
-        _ => compact,
-    }
+    date_of(day).to_string()
 }
 
 /// The keeper of days' clock, and what was said of it.

@@ -204,7 +204,7 @@ impl Fixtures {
         issuer: &IssuerSettings,
     ) -> Result<(Message, Row), Cause> {
         let desk = self.desk(from, issuer);
-        let request = match Self::ask(&desk, message) {
+        let mut request = match Self::ask(&desk, message) {
             Inquiry::Event(Event::Request(request), _)
             | Inquiry::Look(Event::Request(request), _) => *request,
             Inquiry::Refuse(cause) => return Err(cause),
@@ -213,7 +213,6 @@ impl Fixtures {
         if let Some(cause) = request.refusal {
             return Err(cause);
         }
-        let mut request = request;
         let kind = request.kind;
         if request.original.is_some() {
             let more = translate(&desk, message, WALL, kind, issuer, &[])?;

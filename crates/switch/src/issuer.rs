@@ -262,7 +262,7 @@ pub(crate) fn reversal(
         put_function(dialect, &mut message, row)?;
     }
     if policy.own_stan {
-        message.set_text(11, &format!("{:06}", own_stan(row.id)));
+        message.set_text(11, &format!("{:06}", own_stan(row.id.stan())));
     }
     put_host_rrn(dialect, &mut message, blob::text(&row.answer, 37));
     Some(message)
@@ -320,9 +320,10 @@ fn holds(spec: &FieldSpec, text: &str) -> bool {
     fits && (spec.content != Content::Digits || text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The trace number of a reversal in a dialect that wants its own: the same at each repeat.
-fn own_stan(id: TxnId) -> u32 {
-    (id.stan() + 500_000) % 1_000_000
+/// The trace number of a reversal in a dialect that wants its own: the same at each repeat. Of it, it is the
+/// original's.
+fn own_stan(stan: u32) -> u32 {
+    (stan + 500_000) % 1_000_000
 }
 
 /// Batch and trace number of the original (61.1, 61.2), where the host's messages are positional.
@@ -459,12 +460,12 @@ fn named(
         let mut room = [0; 64];
         let rrn = message.text_in(37, &mut room).and_then(|rrn| rrn.trim().parse().ok());
         let id = rrn.filter(|rrn| (1..TxnId::LIMIT).contains(rrn)).map(TxnId).ok_or("rrn")?;
-        let stan = if own { own_stan(id) } else { id.stan() };
+        let stan = if own { own_stan(id.stan()) } else { id.stan() };
         let same = !set.stan || message.stan().is_some_and(|given| given.number() == stan);
         return if same { Ok(Matched::Number(id)) } else { Err("stan") };
     }
     let stan = message.stan().ok_or("stan")?.number();
-    let stan = if own { (stan + 500_000) % 1_000_000 } else { stan };
+    let stan = if own { own_stan(stan) } else { stan };
     let mut room = [0; 64];
     let sent = message.text_in(7, &mut room);
     let sent = sent.and_then(|text| clock::transmitted(&text, clock::now().wall));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use iso8583::{Cause, Kind, Message, NetworkRequest, OnSilence};
+use iso8583::{Cause, Class, Code, Kind, Message, NetworkRequest, OnSilence};
 use link::{Connection, Ended, Incoming, Limits, NeverSent, Outgoing, Reading, Slip};
 use switch_core::{
     Event, Exchange, Instant, IssuerAnswer, LinkId, Matched, Name, NetworkMessage, Session,
@@ -435,7 +435,9 @@ impl IssuerLink {
         let mut event = SessionEvent::Heard;
         match issuer::read(&settings, &self.host.keys, &message) {
             FromIssuer::Answer(answer) => {
-                self.warn_of_code(&settings, &message);
+                if answer.class == Class::Unknown {
+                    self.warn_of_code(&settings, &message);
+                }
                 event = self.on_answer(now, answer);
             }
             FromIssuer::Rejected(answer) => {
@@ -530,16 +532,23 @@ impl IssuerLink {
     /// Answers an administrative message (0620) that it was read.
     fn acknowledge(&mut self, request: &Message) {
         let settings = self.host.settings.load_full();
+        let code = settings.dialect.code_for(Cause::Done);
+        self.reply(&settings, request, &[7, 11, 37, 41, 42], code);
+    }
+
+    /// Answers a message of the issuer's own with a code, repeating elements of it.
+    fn reply(&mut self, settings: &IssuerSettings, request: &Message, echoed: &[u8], code: Code) {
         let dialect = &settings.dialect;
         let mut answer = Message::new(request.mti().response());
-        for number in [7, 11, 37, 41, 42] {
-            if request.has(number) && dialect.field(number).is_some() {
+        for &number in echoed {
+            if request.has(number) {
                 answer.copy(number, request);
             }
         }
-        answer.set_text(39, dialect.code_for(Cause::Done).as_str());
-        if let Ok(bytes) = answer.to_frame(dialect, settings.framing) {
-            self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None);
+        answer.set_text(39, code.as_str());
+        match answer.to_frame(dialect, settings.framing) {
+            Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
+            Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),
         }
     }
 
@@ -573,22 +582,12 @@ impl IssuerLink {
         };
         let dialect = &settings.dialect;
         let row = dialect.kind_of(request).or_else(|| dialect.row(Kind::Echo));
-        let mut answer = Message::new(request.mti().response());
-        for &number in row.map_or(&[][..], |row| &row.echoed) {
-            if request.has(number) {
-                answer.copy(number, request);
-            }
-        }
         let code = if done {
             dialect.done_code(request.mti())
         } else {
             dialect.code_for(Cause::NotSupported)
         };
-        answer.set_text(39, code.as_str());
-        match answer.to_frame(dialect, settings.framing) {
-            Ok(bytes) => self.queue_frame(bytes, Slip::new(LinkReceipt::Network), None),
-            Err(error) => tracing::debug!(issuer = %settings.name, %error, "not answered"),
-        }
+        self.reply(&settings, request, row.map_or(&[][..], |row| &row.echoed), code);
     }
 }
 

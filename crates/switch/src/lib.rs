@@ -39,7 +39,7 @@ mod warnings;
 
 pub use card_key::{OtherKey, refuse_other};
 pub use counter::{Parameters, ParametersError, ParametersFault};
-pub use day_clock::date;
+pub use day_clock::{date, day_time};
 pub use driver::Fatal;
 pub use issuer::{host_rrn, kept_host_rrn};
 pub use routes::Routes;

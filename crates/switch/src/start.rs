@@ -24,7 +24,7 @@ use crate::{
     clock,
     config::{IssuerSettings, Settings},
     counter::{Clerk, Counter, Parameters, ParametersError, Waiting},
-    day_clock::DayWatch,
+    day_clock::{DayWatch, day_time},
     desk::{Desk, Directory},
     driver::{Driver, Fatal, Shown, Wiring},
     housekeeping::{self, Keeper},
@@ -185,7 +185,7 @@ async fn take_place(
     let file = &settings.card_data.key_file;
     card_key::look(store, file, keys).await?;
     // The first day of a new database is the server's.
-    let wall = store.clock().await?.unwrap_or_else(|| clock::now().wall);
+    let wall = day_time(store).await?;
     let lease = store.lease(&settings.node.id, &housekeeping::process(), wall).await?;
     tracing::info!(node = settings.node.id, epoch = lease.epoch.0, "lease taken");
     card_key::keep(store, file, keys).await?;

@@ -5,11 +5,11 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{LazyLock, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// The same peer and reason are logged no more often.
-const EVERY: Duration = Duration::from_secs(60);
+use store::Logged;
+
 /// Most peers and reasons that are remembered. Those beyond share one entry a reason.
 const MOST: usize = 4_096;
 
@@ -19,13 +19,6 @@ type Of = (String, &'static str);
 #[derive(Debug, Default)]
 struct Warnings(HashMap<Of, Logged>);
 
-/// When a warning was last logged, and how often it was held back since.
-#[derive(Debug)]
-struct Logged {
-    at: Instant,
-    held_back: u64,
-}
-
 /// All warnings about peers of this process.
 static WARNINGS: LazyLock<Mutex<Warnings>> = LazyLock::new(Mutex::default);
 
@@ -34,22 +27,16 @@ impl Warnings {
     fn due(&mut self, now: Instant, subject: &str, reason: &'static str) -> Option<u64> {
         let mut of = (subject.to_owned(), reason);
         if self.0.len() >= MOST && !self.0.contains_key(&of) {
-            self.0.retain(|_, logged| now.duration_since(logged.at) < EVERY);
+            self.0.retain(|_, logged| !logged.is_due(now));
             if self.0.len() >= MOST {
                 of.0 = "others".to_owned();
             }
         }
         let Some(logged) = self.0.get_mut(&of) else {
-            self.0.insert(of, Logged { at: now, held_back: 0 });
+            self.0.insert(of, Logged::new(now));
             return Some(1);
         };
-        if now.duration_since(logged.at) < EVERY {
-            logged.held_back += 1;
-            return None;
-        }
-        let times = logged.held_back + 1;
-        *logged = Logged { at: now, held_back: 0 };
-        Some(times)
+        logged.again(now)
     }
 }
 
@@ -69,6 +56,8 @@ pub(crate) fn peer(address: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -93,7 +82,7 @@ mod tests {
         let logged = (0..2 * MOST).filter_map(|n| warnings.due(now, &n.to_string(), "framing"));
         assert_eq!(logged.count(), MOST + 1, "those beyond share one line");
         assert_eq!(warnings.0.len(), MOST + 1);
-        let later = now + EVERY;
+        let later = now + Logged::EVERY;
         assert_eq!(warnings.due(later, "new", "framing"), Some(1));
         assert_eq!(warnings.0.len(), 1, "the old ones are forgotten");
     }

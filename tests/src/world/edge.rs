@@ -42,21 +42,24 @@ pub(super) fn code_of(cause: Cause) -> Code {
     })
 }
 
+/// Codes that are surely refusals of this world's issuers.
+const FINAL: [&str; 6] = ["05", "12", "14", "25", "51", "61"];
+
 /// Class of an issuer's code in this world's dialect; what it does not list is unknown.
 pub(super) fn class(code: Code) -> Class {
     match code.as_str() {
         "00" | "08" | "11" | "16" => Class::Approved,
         "10" => Class::Partial,
-        "05" | "12" | "14" | "25" | "51" | "61" => Class::Final,
+        text if FINAL.contains(&text) => Class::Final,
         "06" | "91" | "94" | "96" => Class::Open,
         "77" | "A0" => Class::Own,
         _ => Class::Unknown,
     }
 }
 
-/// Codes that are surely refusals of this world's issuers.
+/// The same codes, for the engine.
 pub(super) fn refusals() -> Vec<Code> {
-    ["05", "12", "14", "25", "51", "61"].map(code).into()
+    FINAL.map(code).into()
 }
 
 /// Number of the transaction that an answer names; this world's issuers repeat 37.

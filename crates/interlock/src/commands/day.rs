@@ -12,8 +12,7 @@ pub(crate) async fn set(options: &DaySet) -> anyhow::Result<ExitCode> {
     let config = Config::load_for_store(&options.file.config)?;
     let store = Store::open(&store_config(&config)).await?;
     store.check_version().await?;
-    // The clock that judges days.
-    let now = store.clock().await?.unwrap_or_else(|| switch::clock::now().wall);
+    let now = switch::day_time(&store).await?;
     let by = options.by.clone().unwrap_or_else(user);
     let setting = DaySetting { day: options.day, reason: options.reason.clone(), by };
     let by = setting.by.clone();
@@ -27,7 +26,7 @@ pub(crate) async fn set(options: &DaySet) -> anyhow::Result<ExitCode> {
 pub(crate) async fn follow_clock(config: &Config) -> anyhow::Result<()> {
     let store = Store::open(&store_config(config)).await?;
     store.migrate().await?;
-    let now = store.clock().await?.unwrap_or_else(|| switch::clock::now().wall);
+    let now = switch::day_time(&store).await?;
     let kept = match store.keep_days(now).await {
         Ok(kept) => kept,
         Err(StoreError::NoDay) => return Ok(()),

@@ -2,7 +2,7 @@
 
 /// Makes the functions of one back end, after `terminal_queries`.
 macro_rules! fetch_queries {
-    ($store:ty, $connection:ty, $within:ident, $next:literal) => {
+    ($store:ty, $connection:ty, $within:ident, $next:ident) => {
         async fn begin(
             connection: &mut $connection,
             place: &crate::Place,
@@ -53,7 +53,7 @@ macro_rules! fetch_queries {
             .bind(version.to_owned())
             .execute(&mut *connection)
             .await?;
-            sqlx::query(concat!("UPDATE terminal SET seq = ", $next, " WHERE terminal = $1"))
+            sqlx::query(concat!("UPDATE terminal SET seq = ", $next!(), " WHERE terminal = $1"))
             .bind(terminal.0.to_vec())
             .execute(connection)
             .await?;

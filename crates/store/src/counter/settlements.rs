@@ -18,7 +18,7 @@ pub(crate) const UNDOING: &str = "EXISTS (SELECT 1 FROM obligation o WHERE o.id 
 
 /// Makes the functions of one back end, after `terminal_queries`. `$rows` are those of a batch: of days from $1 on.
 macro_rules! settlement_queries {
-    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $next:literal, $rows:literal) => {
+    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $next:ident, $rows:literal) => {
         static SUMS: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
             let (amount, undoing) = (crate::counter::amount_of(), crate::counter::UNDOING);
             format!(
@@ -207,7 +207,7 @@ macro_rules! settlement_queries {
         ) -> Result<(), sqlx::Error> {
             sqlx::query(concat!(
                 "UPDATE terminal SET batch = $2, last = coalesce($2, last), signed = NULL, signed_at = NULL, seq = ",
-                $next,
+                $next!(),
                 " WHERE terminal = $1"
             ))
             .bind(terminal.0.to_vec())

@@ -3,7 +3,7 @@
 /// Makes the functions of one back end. `$within` runs something in a transaction, `$lock` ends a read that locks, `$next`
 /// numbers a change.
 macro_rules! terminal_queries {
-    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $next:literal) => {
+    ($store:ty, $pool:ident, $db:ty, $connection:ty, $within:ident, $lock:literal, $next:ident) => {
         /// A terminal's row, locked until the end of the transaction.
         struct Standing {
             batch: Option<u32>,
@@ -35,7 +35,7 @@ macro_rules! terminal_queries {
             sqlx::query(concat!(
                 "INSERT INTO terminal (terminal, merchant, name, domain, listener, last, seq) \
                  SELECT $1, $2, $3, $4, $5, 0, ",
-                $next,
+                $next!(),
                 " WHERE true ON CONFLICT (terminal) DO NOTHING"
             ))
             .bind(place.terminal.0.to_vec())
@@ -170,7 +170,7 @@ macro_rules! terminal_queries {
             let Some(first) = openings.first() else { return Ok(()) };
             let horizon = horizon_at(connection, overlap, first.at).await?;
             let day = crate::counter::oldest(horizon);
-            let seq: i64 = sqlx::query_scalar(concat!("SELECT ", $next))
+            let seq: i64 = sqlx::query_scalar(concat!("SELECT ", $next!()))
                 .fetch_one(&mut *connection)
                 .await?;
             let mut query = sqlx::QueryBuilder::<$db>::new(
@@ -258,7 +258,7 @@ macro_rules! terminal_queries {
         ) -> Result<(), sqlx::Error> {
             sqlx::query(concat!(
                 "UPDATE terminal SET batch = $2, last = $2, signed = $3, signed_at = $4, seq = ",
-                $next,
+                $next!(),
                 " WHERE terminal = $1"
             ))
             .bind(terminal.0.to_vec())

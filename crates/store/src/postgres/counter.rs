@@ -16,8 +16,14 @@ macro_rules! within {
     }};
 }
 
-// A trigger numbers each change, whatever a statement says (migration 6).
-terminal_queries!(PostgresStore, pool, Postgres, PgConnection, within, " FOR UPDATE", "0::bigint");
+/// A trigger numbers each change, whatever a statement says (migration 6).
+macro_rules! next {
+    () => {
+        "0::bigint"
+    };
+}
+
+terminal_queries!(PostgresStore, pool, Postgres, PgConnection, within, " FOR UPDATE", next);
 settlement_queries!(
     PostgresStore,
     pool,
@@ -25,7 +31,7 @@ settlement_queries!(
     PgConnection,
     within,
     " FOR UPDATE",
-    "0::bigint",
+    next,
     "txn t WHERE t.day >= $1"
 );
-fetch_queries!(PostgresStore, PgConnection, within, "0::bigint");
+fetch_queries!(PostgresStore, PgConnection, within, next);

@@ -10,15 +10,25 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use switch_core::Day;
 
-use super::session::{self, Promises};
+use super::session::{self, Promises, promised};
 use crate::{StoreError, connection::Fence};
 
 /// A session that was idle for longer is asked for a sign of life before a statement is sent: that costs some 50 µs, and the
 /// statement of a session that was cut meanwhile certainly did not begin.
 const IDLE: Duration = Duration::from_millis(20);
 
-const REAFFIRM: &str = "UPDATE fence SET epoch = epoch WHERE node = $1 AND lane = $2 AND epoch = $3 \
-     RETURNING day, current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')";
+const REAFFIRM: &str = concat!(
+    "UPDATE fence SET epoch = epoch WHERE node = $1 AND lane = $2 AND epoch = $3 RETURNING day, ",
+    promised!()
+);
+
+/// The answer to it.
+#[derive(sqlx::FromRow)]
+struct Affirmed {
+    day: i32,
+    #[sqlx(flatten)]
+    promises: Promises,
+}
 
 /// A session whose first statement was the committed update of its fence row. There is no other way to make one.
 #[derive(Debug)]
@@ -58,12 +68,10 @@ impl FencedSession {
             .bind(fence.lane.number())
             .bind(fence.epoch.0)
             .fetch_optional(&mut connection);
-        let updated: Option<(i32, String, String, String)> = session::watched(updated).await?;
-        let Some((day, fsync, full_page_writes, synchronous_commit)) = updated else {
-            return Ok(None);
-        };
+        let updated: Option<Affirmed> = session::watched(updated).await?;
+        let Some(Affirmed { day, promises }) = updated else { return Ok(None) };
         if !allow_unsafe {
-            Promises { fsync, full_page_writes, synchronous_commit }.kept()?;
+            promises.kept()?;
         }
         Ok(Some((Self { connection, used: Instant::now() }, Day(day))))
     }

@@ -16,16 +16,14 @@ use sqlx::{
 };
 use switch_core::NodeNo;
 
-use super::session::{self, Promises};
+use super::session::{self, Promises, promised};
 use crate::{StoreError, outage::Outage};
 
 /// How long a read waits for a session before it has failed.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The row of the node that serves; its beat is left as it is.
-const AFFIRM: &str = "UPDATE node SET beat = beat WHERE node = $1 \
-     RETURNING current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes, \
-     current_setting('synchronous_commit') AS synchronous_commit";
+const AFFIRM: &str = concat!("UPDATE node SET beat = beat WHERE node = $1 RETURNING ", promised!());
 
 /// The node that serves with these sessions, once it has its lease.
 #[derive(Debug)]

@@ -39,21 +39,27 @@ const VANISHED: [(&str, &str); 4] = [
 /// that is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// The columns of a [`Promises`], of the session that asks.
+macro_rules! promised {
+    () => {
+        "current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes, \
+         current_setting('synchronous_commit') AS synchronous_commit"
+    };
+}
+pub(super) use promised;
+
 /// What a commit promises on a session, as the server, the database and the role have it.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct Promises {
-    pub(super) fsync: String,
-    pub(super) full_page_writes: String,
-    pub(super) synchronous_commit: String,
+    fsync: String,
+    full_page_writes: String,
+    synchronous_commit: String,
 }
 
 impl Promises {
     /// Reads them on this session: `ALTER ROLE` and `ALTER DATABASE` count for it.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let asked = sqlx::query_as(
-            "SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes, \
-             current_setting('synchronous_commit') AS synchronous_commit",
-        );
+        let asked = sqlx::query_as(concat!("SELECT ", promised!()));
         watched(asked.fetch_one(connection)).await
     }
 

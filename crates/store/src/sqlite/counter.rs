@@ -15,16 +15,14 @@ macro_rules! within {
     }};
 }
 
-// One connection writes, and no terminal is ever deleted: the numbers grow, and no two changes share one.
-terminal_queries!(
-    SqliteStore,
-    readers,
-    Sqlite,
-    SqliteConnection,
-    within,
-    "",
-    "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)"
-);
+/// One connection writes, and no terminal is ever deleted: the numbers grow, and no two changes share one.
+macro_rules! next {
+    () => {
+        "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)"
+    };
+}
+
+terminal_queries!(SqliteStore, readers, Sqlite, SqliteConnection, within, "", next);
 settlement_queries!(
     SqliteStore,
     readers,
@@ -32,12 +30,7 @@ settlement_queries!(
     SqliteConnection,
     within,
     "",
-    "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)",
+    next,
     "day d CROSS JOIN txn t WHERE d.day >= $1 AND t.day = d.day"
 );
-fetch_queries!(
-    SqliteStore,
-    SqliteConnection,
-    within,
-    "(SELECT coalesce(max(seq), 0) + 1 FROM terminal)"
-);
+fetch_queries!(SqliteStore, SqliteConnection, within, next);

@@ -1,7 +1,7 @@
 //! What a terminal is told at the counter becomes its response.
 
 use iso8583::{Cause, Code, Dialect, Message};
-use jiff::{civil::date, tz::TimeZone};
+use jiff::tz::TimeZone;
 use switch_core::{Day, Wall};
 
 use crate::reply::{Answer, response};
@@ -113,8 +113,7 @@ fn set_batch(dialect: &Dialect, request: &Message, message: &mut Message, batch:
 }
 
 fn month_and_day(day: Day) -> String {
-    let days = jiff::Span::new().try_days(day.0).unwrap_or_default();
-    let date = date(1970, 1, 1).checked_add(days).unwrap_or_default();
+    let date = store::date_of(day);
     format!("{:02}{:02}", date.month(), date.day())
 }
 
